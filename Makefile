@@ -1,0 +1,135 @@
+# Silver. `make` builds into build/, `make check` runs every test, `make lint` every checker.
+#
+# SAN=address,undefined builds and tests under the sanitizers, in a build directory of its own.
+
+CC      ?= gcc
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SBINDIR    = $(PREFIX)/sbin
+BINDIR     = $(PREFIX)/bin
+LIBEXECDIR = $(PREFIX)/lib/silver
+SHAREDIR   = $(PREFIX)/share/silver
+MANDIR     = $(PREFIX)/share/man
+VERSION   := 0.1.0
+
+IS_CLANG := $(findstring clang,$(shell $(CC) --version))
+B ?= build$(if $(IS_CLANG),-clang)$(if $(SAN),-san)
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wwrite-strings -Wpointer-arith \
+	-Wcast-qual -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Werror
+HARD = -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE -fno-common \
+	-fno-strict-aliasing -fno-delete-null-pointer-checks
+ifeq ($(IS_CLANG),)
+WARN += -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wcast-align=strict
+HARD += -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr
+else
+WARN += -Wcomma -Wunreachable-code -Wconditional-uninitialized
+endif
+ifeq ($(SAN),)
+OPT = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+else
+OPT = -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all -DSILVER_SANITIZE=1
+endif
+
+CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. -include common/banned.h $(OPT) $(WARN) $(HARD) \
+	-DSILVER_VERSION='"$(VERSION)"' -DSILVER_LIBEXECDIR='"$(LIBEXECDIR)"' \
+	-DSILVER_SHAREDIR='"$(SHAREDIR)"' $(CFLAGS)
+LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+
+PKGS := libgit2 libssh inih libarchive libseccomp
+ifneq ($(MAKECMDGOALS),clean)
+MISSING := $(shell for p in $(PKGS) cmocka; do pkg-config --exists $$p || echo $$p; done)
+ifneq ($(MISSING),)
+$(error missing libraries: $(MISSING); `scripts/install-deps build` installs them)
+endif
+endif
+pc = $(shell pkg-config --libs $(1))
+
+# One archive per folder; a program links the archives it may include, and the libraries at home there.
+FOLDERS  = common runtime services buildless hooks receiver cli
+MAINS    = receiver/silverd.c receiver/session.c receiver/root.c hooks/hook.c buildless/deploy.c \
+	runtime/exec.c cli/silver.c
+sources  = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
+archive  = $(B)/lib$(1).a
+LIB_COMMON    = $(call archive,common) $(call pc,inih)
+LIB_RUNTIME   = $(call archive,runtime) $(LIB_COMMON)
+LIB_SERVICES  = $(call archive,services) $(LIB_COMMON)
+LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES) $(call pc,libgit2)
+LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
+LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_COMMON)
+
+PROGRAMS = silverd silver-session silver-root silver-hook silver-deploy silver-exec silver
+BINARIES = $(PROGRAMS:%=$(B)/%)
+HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/post-receive
+
+all: $(BINARIES) $(HOOKS)
+
+$(B)/silverd:        receiver/silverd.c;  LIBS_silverd = $(LIB_RECEIVER)
+$(B)/silver-session: receiver/session.c;  LIBS_silver-session = $(LIB_RECEIVER) $(call pc,libssh libseccomp)
+$(B)/silver-root:    receiver/root.c;     LIBS_silver-root = $(LIB_RECEIVER)
+$(B)/silver-hook:    hooks/hook.c;        LIBS_silver-hook = $(LIB_HOOKS)
+$(B)/silver-deploy:  buildless/deploy.c;  LIBS_silver-deploy = $(LIB_BUILDLESS)
+$(B)/silver-exec:    runtime/exec.c;      LIBS_silver-exec = $(LIB_RUNTIME)
+$(B)/silver:         cli/silver.c;        LIBS_silver = $(call archive,cli) $(LIB_RECEIVER)
+
+ARCHIVES = $(foreach f,$(FOLDERS),$(call archive,$(f)))
+$(BINARIES): $(ARCHIVES)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(LDFLAGS_ALL) $(LIBS_$(notdir $@))
+
+define folder_rule
+$(call archive,$(1)): $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(HOOKS): $(B)/silver-hook
+	@mkdir -p $(@D)
+	ln -sf ../silver-hook $@
+
+# Unit tests: one program per module, linked with everything below it.
+UNIT_SOURCES  = $(wildcard tests/unit/test_*.c)
+UNIT_PROGRAMS = $(UNIT_SOURCES:%.c=$(B)/%)
+$(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS_ALL) \
+		$(call archive,cli) $(call archive,hooks) $(call archive,receiver) $(LIB_BUILDLESS) \
+		$(call pc,libssh libseccomp cmocka)
+
+unit: all $(UNIT_PROGRAMS)
+	@B=$(B) scripts/run-unit $(UNIT_PROGRAMS)
+
+e2e: all
+	@B=$(B) SAN='$(SAN)' CC='$(CC)' scripts/run-e2e
+
+check: unit e2e
+lint:
+	scripts/lint
+bench: all
+	tests/bench/run
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/hooks \
+		$(DESTDIR)$(SHAREDIR)/python $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
+	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
+	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-hook silver-deploy silver-exec) \
+		$(DESTDIR)$(LIBEXECDIR)/
+	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive
+	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
+	install -m 644 runtime/python/*.py $(DESTDIR)$(SHAREDIR)/python/
+	install -m 644 docs/man/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 docs/man/*.5 $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8/
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: all unit e2e check lint bench install clean
+.DELETE_ON_ERROR:

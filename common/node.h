@@ -1,0 +1,38 @@
+/* node.h - a node's state directory and its settings (node.ini, section [node]).
+ *
+ *	DIR/node.ini	settings, world-readable
+ *	DIR/apps/APP	repo.git lock config slots releases current previous next
+ *	DIR/hosts/HOST	-> ../apps/APP/current
+ *	DIR/data/APP DIR/log/APP DIR/users/NAME DIR/ssh DIR/run
+ *
+ * A program opens the node once and reaches everything through node->fd. Settings that are absent
+ * have the default shown; unknown ones and bad values are E_USAGE with node.ini:LINE. */
+#pragma once
+#include <netinet/in.h>
+#include "common/mem.h"
+
+struct node {
+	int fd;		  /* DIR */
+	char *dir;	  /* absolute, no symlink, for programs that need a path */
+	char *ssh, *http; /* ADDR:PORT as in node.ini; NULL: not set */
+	char *domain;	  /* "localhost": an app's first location is APP.DOMAIN */
+	unsigned keep;	  /* 5: releases kept per app; at least 2 */
+	int lock_wait_ms; /* 10 000: how long a push waits for another one of the same app */
+	int health_ms;	  /* 60 000: a release must be healthy by then */
+	int drain_ms;	  /* 30 000: how long old processes may finish their requests */
+	int grace_ms;	  /* 20 000: a connection must have logged in by then */
+	int idle_ms;	  /* 600 000: a session without a byte in either direction ends */
+	unsigned max_startups;	 /* 100: unauthenticated connections at once; the oldest gives way */
+	unsigned max_sessions;	 /* 500: connections at once */
+	uint64_t max_push_bytes; /* 4 GiB: receive.maxInputSize */
+};
+
+/* Opens an existing node; E_NOTFOUND says how to make one. */
+MUST_CHECK int node_open(struct node *out, const char *dir, struct error *err);
+void node_release(struct node *node);
+/* Opens apps/APP; E_NOTFOUND "no app 'APP'". `app` has passed name_check_app(). */
+MUST_CHECK int node_open_app(const struct node *node, const char *app, int *out, struct error *err);
+/* "http://HOST[:PORT]" by which people reach `host` on this node. The caller frees. */
+char *node_url(const struct node *node, const char *host);
+/* The text of a new node.ini: every setting with its default, commented. The caller frees. */
+char *node_default_ini(const char *ssh, const char *http);

@@ -1,0 +1,17 @@
+/* environment.h - the environment of a release: one set of variables, the same for its processes, `silver run`, and all else.
+ *
+ * Written once per release as releases/N/env: NAME=VALUE, a NUL behind each, sorted by name (APP.md's table). */
+#pragma once
+#include "common/node.h"
+
+struct environment_release {
+	const struct node *node;
+	const char *app;
+	const char *host; /* canonical host name */
+	unsigned number;
+	unsigned slot;
+	const char *commit; /* 40 hex */
+};
+
+/* Adds every variable of the release to *env. Values may hold any byte but NUL. */
+MUST_CHECK int environment_compose(const struct environment_release *release, struct strv *env, struct error *err);
