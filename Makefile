@@ -33,8 +33,7 @@ OPT = -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 endif
 
 CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. -include common/banned.h $(OPT) $(WARN) $(HARD) \
-	-DSILVER_VERSION='"$(VERSION)"' -DSILVER_LIBEXECDIR='"$(LIBEXECDIR)"' \
-	-DSILVER_SHAREDIR='"$(SHAREDIR)"' $(CFLAGS)
+	-DSILVER_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
 PKGS := libgit2 libssh inih libarchive libseccomp
