@@ -47,8 +47,7 @@ pc = $(shell pkg-config --libs $(1))
 
 # One archive per folder; a program links the archives it may include, and the libraries at home there.
 FOLDERS  = common runtime services buildless hooks receiver cli
-MAINS    = receiver/silverd.c receiver/session.c receiver/root.c hooks/hook.c buildless/deploy.c \
-	runtime/exec.c cli/silver.c
+MAINS    = $(foreach p,$(PROGRAMS),$($(p)_MAIN))
 sources  = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
 archive  = $(B)/lib$(1).a
 LIB_COMMON    = $(call archive,common) $(call pc,inih)
@@ -64,17 +63,29 @@ HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/post-receive
 
 all: $(BINARIES) $(HOOKS)
 
-$(B)/silverd:        receiver/silverd.c;  LIBS_silverd = $(LIB_RECEIVER)
-$(B)/silver-session: receiver/session.c;  LIBS_silver-session = $(LIB_RECEIVER) $(call pc,libssh libseccomp)
-$(B)/silver-root:    receiver/root.c;     LIBS_silver-root = $(LIB_RECEIVER)
-$(B)/silver-hook:    hooks/hook.c;        LIBS_silver-hook = $(LIB_HOOKS)
-$(B)/silver-deploy:  buildless/deploy.c;  LIBS_silver-deploy = $(LIB_BUILDLESS)
-$(B)/silver-exec:    runtime/exec.c;      LIBS_silver-exec = $(LIB_RUNTIME)
-$(B)/silver:         cli/silver.c;        LIBS_silver = $(call archive,cli) $(LIB_RECEIVER)
+# program: main file: libraries
+silverd_MAIN        = receiver/silverd.c
+silverd_LIBS        = $(LIB_RECEIVER)
+silver-session_MAIN = receiver/session.c
+silver-session_LIBS = $(LIB_RECEIVER) $(call pc,libssh libseccomp)
+silver-root_MAIN    = receiver/root.c
+silver-root_LIBS    = $(LIB_RECEIVER)
+silver-hook_MAIN    = hooks/hook.c
+silver-hook_LIBS    = $(LIB_HOOKS)
+silver-deploy_MAIN  = buildless/deploy.c
+silver-deploy_LIBS  = $(LIB_BUILDLESS)
+silver-exec_MAIN    = runtime/exec.c
+silver-exec_LIBS    = $(LIB_RUNTIME)
+silver_MAIN         = cli/silver.c
+silver_LIBS         = $(call archive,cli) $(LIB_RECEIVER)
 
 ARCHIVES = $(foreach f,$(FOLDERS),$(call archive,$(f)))
-$(BINARIES): $(ARCHIVES)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(LDFLAGS_ALL) $(LIBS_$(notdir $@))
+define program_rule
+$(B)/$(1): $($(1)_MAIN) $(filter %.a,$($(1)_LIBS))
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $(LDFLAGS_ALL) $($(1)_LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
 define folder_rule
 $(call archive,$(1)): $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))

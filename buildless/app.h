@@ -1,15 +1,16 @@
-/* app.h - one app on this node, as its owner's programs see it: opened once from the environment of docs/CONTRACT.md. */
+/* app.h - one app on this node, as its owner's programs see it: opened once from the environment of
+ * docs/CONTRACT.md. */
 #pragma once
 #include "common/node.h"
 
 struct app {
 	struct node node;
 	char name[32];
-	int fd;		 /* apps/APP */
-	int lock_fd;	 /* inherited */
-	char *user;	 /* who asks */
+	int fd;          /* apps/APP */
+	int lock_fd;     /* inherited */
+	char *user;      /* who asks */
 	char *repo_path; /* absolute */
-	char *host;	 /* canonical host name: APP.DOMAIN, or the shortest of hosts/ that leads here */
+	char *host; /* canonical host name: APP.DOMAIN, or the shortest of hosts/ that leads here */
 	int64_t start_ms; /* clock_ms() when the request arrived */
 };
 

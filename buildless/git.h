@@ -1,7 +1,8 @@
 /* git.h - objects and refs of an app's repository; the only user of libgit2.
  *
- * libgit2 is initialised by the first repo_open() (about 9 ms: it parses the CA bundle), never before: what needs
- * no object starts without it. Oids are 40 lower-case hex digits and a NUL. Errors are E_SYSTEM unless said. */
+ * libgit2 is initialised by the first repo_open() (about 9 ms: it parses the CA bundle), never
+ * before: what needs no object starts without it. Oids are 40 lower-case hex digits and a NUL.
+ * Errors are E_SYSTEM unless said. */
 #pragma once
 #include "common/mem.h"
 
@@ -12,7 +13,14 @@ struct repo;
 enum repo_type { REPO_COMMIT, REPO_TREE, REPO_BLOB, REPO_TAG, REPO_OTHER };
 
 /* What a tree may hold; everything else is REPO_ENTRY_BAD_MODE. */
-enum repo_entry_kind { REPO_ENTRY_TREE, REPO_ENTRY_FILE, REPO_ENTRY_EXEC, REPO_ENTRY_LINK, REPO_ENTRY_GITLINK, REPO_ENTRY_BAD_MODE };
+enum repo_entry_kind {
+	REPO_ENTRY_TREE,
+	REPO_ENTRY_FILE,
+	REPO_ENTRY_EXEC,
+	REPO_ENTRY_LINK,
+	REPO_ENTRY_GITLINK,
+	REPO_ENTRY_BAD_MODE
+};
 
 struct repo_entry {
 	const char *name; /* as in the tree: any bytes but NUL */
@@ -28,44 +36,63 @@ struct repo_commit {
 	size_t n_parents;
 };
 
-/* path is repo.git, absolute. in_quarantine: from a hook that sees the pushed objects by GIT_* variables; refs are
- * never written then. A sha256 repository is refused. */
-MUST_CHECK int repo_open(struct repo **out, const char *path, bool in_quarantine, struct error *err);
+/* path is repo.git, absolute. in_quarantine: from a hook that sees the pushed objects by GIT_*
+ * variables; refs are never written then. A sha256 repository is refused. */
+MUST_CHECK int repo_open(struct repo **out, const char *path, bool in_quarantine,
+			 struct error *err);
 void repo_free(struct repo *repo);
 void repo_free_p(struct repo **repo);
 #define autorepo __attribute__((cleanup(repo_free_p)))
 
-/* E_NOTFOUND: no such ref, or HEAD names a branch without commits. Annotated tags are peeled where peel is true. */
-MUST_CHECK int repo_resolve(struct repo *repo, const char *ref, bool peel, char oid[OID_HEX], struct error *err);
+/* E_NOTFOUND: no such ref, or HEAD names a branch without commits. Annotated tags are peeled where
+ * peel is true. */
+MUST_CHECK int repo_resolve(struct repo *repo, const char *ref, bool peel, char oid[OID_HEX],
+			    struct error *err);
 /* What HEAD names ("refs/heads/master"), existing or not. The caller frees. */
 MUST_CHECK int repo_head_name(struct repo *repo, char **out, struct error *err);
 /* Everything below `prefix`, sorted: "NAME" in names, its oid at the same index of oids. */
-MUST_CHECK int repo_list_refs(struct repo *repo, const char *prefix, struct strv *names, struct strv *oids, struct error *err);
-MUST_CHECK int repo_object_type(struct repo *repo, const char *oid, enum repo_type *out, struct error *err);
-MUST_CHECK int repo_read_commit(struct repo *repo, const char *oid, struct repo_commit *out, struct error *err);
+MUST_CHECK int repo_list_refs(struct repo *repo, const char *prefix, struct strv *names,
+			      struct strv *oids, struct error *err);
+MUST_CHECK int repo_object_type(struct repo *repo, const char *oid, enum repo_type *out,
+				struct error *err);
+MUST_CHECK int repo_read_commit(struct repo *repo, const char *oid, struct repo_commit *out,
+				struct error *err);
 void repo_commit_release(struct repo_commit *c);
-/* Is every parent of every commit there that `oid` has and the present refs have not? E_REFUSED: a parent is missing (shallow). */
+/* Is every parent of every commit there that `oid` has and the present refs have not? E_REFUSED: a
+ * parent is missing (shallow). */
 MUST_CHECK int repo_check_complete(struct repo *repo, const char *oid, struct error *err);
 /* Blob content of at most max_bytes (larger: E_REFUSED). */
-MUST_CHECK int repo_read_blob(struct repo *repo, const char *oid, size_t max_bytes, struct strbuf *out, struct error *err);
-MUST_CHECK int repo_blob_size(struct repo *repo, const char *oid, uint64_t *bytes, struct error *err);
-/* The file at `path` of a tree, in-tree symlinks followed (at most 10). E_NOTFOUND; E_REFUSED: leaves the tree, or is no file.
- * found (may be NULL) gets the path it was found at; the caller frees. */
-MUST_CHECK int repo_read_path(struct repo *repo, const char *tree, const char *path, size_t max_bytes, struct strbuf *out, char **found, struct error *err);
-/* Does `path` exist in the tree, links followed? kind (may be NULL) is what it ends at. E_NOTFOUND, E_REFUSED as above. */
-MUST_CHECK int repo_stat_path(struct repo *repo, const char *tree, const char *path, enum repo_entry_kind *kind, struct error *err);
+MUST_CHECK int repo_read_blob(struct repo *repo, const char *oid, size_t max_bytes,
+			      struct strbuf *out, struct error *err);
+MUST_CHECK int repo_blob_size(struct repo *repo, const char *oid, uint64_t *bytes,
+			      struct error *err);
+/* The file at `path` of a tree, in-tree symlinks followed (at most 10). E_NOTFOUND; E_REFUSED:
+ * leaves the tree, or is no file. found (may be NULL) gets the path it was found at; the caller
+ * frees. */
+MUST_CHECK int repo_read_path(struct repo *repo, const char *tree, const char *path,
+			      size_t max_bytes, struct strbuf *out, char **found,
+			      struct error *err);
+/* Does `path` exist in the tree, links followed? kind (may be NULL) is what it ends at. E_NOTFOUND,
+ * E_REFUSED as above. */
+MUST_CHECK int repo_stat_path(struct repo *repo, const char *tree, const char *path,
+			      enum repo_entry_kind *kind, struct error *err);
 
-/* The differences of two trees, compared by oid, equal subtrees skipped; "" is the empty tree. Called once for each path
- * that differs, parents before children; was/now is NULL where there is none. A directory that vanished or came is
- * itself reported and then all that is below it; one that only differs inside is not reported itself. path has no leading slash. -1 from the callback stops and is
- * returned with its err. */
-typedef int (*repo_diff_fn)(void *ctx, const char *path, const struct repo_entry *was, const struct repo_entry *now, struct error *err);
-MUST_CHECK int repo_diff(struct repo *repo, const char *old_tree, const char *new_tree, repo_diff_fn fn, void *ctx, struct error *err);
+/* The differences of two trees, compared by oid, equal subtrees skipped; "" is the empty tree.
+ * Called once for each path that differs, parents before children; was/now is NULL where there is
+ * none. A directory that vanished or came is itself reported and then all that is below it; one
+ * that only differs inside is not reported itself. path has no leading slash. -1 from the callback
+ * stops and is returned with its err. */
+typedef int (*repo_diff_fn)(void *ctx, const char *path, const struct repo_entry *was,
+			    const struct repo_entry *now, struct error *err);
+MUST_CHECK int repo_diff(struct repo *repo, const char *old_tree, const char *new_tree,
+			 repo_diff_fn fn, void *ctx, struct error *err);
 /* The blob id of some bytes, without storing them. */
 void repo_hash(const void *bytes, size_t len, char oid[OID_HEX]);
 MUST_CHECK int repo_hash_file(int fd, char oid[OID_HEX], struct error *err);
 
-/* Refs, on disk when they return (core.fsync=all). old may be NULL (any), or the value that it must have (E_BUSY). */
-MUST_CHECK int repo_set_ref(struct repo *repo, const char *ref, const char *oid, const char *old, const char *message, struct error *err);
+/* Refs, on disk when they return (core.fsync=all). old may be NULL (any), or the value that it must
+ * have (E_BUSY). */
+MUST_CHECK int repo_set_ref(struct repo *repo, const char *ref, const char *oid, const char *old,
+			    const char *message, struct error *err);
 MUST_CHECK int repo_delete_ref(struct repo *repo, const char *ref, struct error *err);
 MUST_CHECK int repo_set_head(struct repo *repo, const char *branch_ref, struct error *err);

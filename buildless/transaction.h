@@ -1,37 +1,52 @@
-/* transaction.h - how a commit becomes the live release; the steps of a push and of every verb that changes what is live.
+/* transaction.h - how a commit becomes the live release; the steps of a push and of every verb that
+ *changes what is live.
  *
- *	pre-receive:	lock_take; transaction_recover_links; gate; transaction_stage; transaction_prove; transaction_intend
- *	git moves the ref
- *	post-receive:	transaction_activate
- *	later, idle:	transaction_settle
+ *	pre-receive:	lock_take; transaction_recover_links; gate; transaction_stage;
+ *transaction_prove; transaction_intend git moves the ref post-receive:	transaction_activate later,
+ *idle:	transaction_settle
  *
- * The caller holds the app's lock. Order on disk: content, its directory, the record, the ref, the link
- * (docs/DURABILITY.md). A failed step leaves the live release as it was; transaction_abandon undoes what was staged. */
+ * The caller holds the app's lock. Order on disk: content, its directory, the record, the ref, the
+ *link (docs/DURABILITY.md). A failed step leaves the live release as it was; transaction_abandon
+ *undoes what was staged. */
 #pragma once
 #include "buildless/app.h"
 #include "buildless/appini.h"
 #include "buildless/git.h"
 #include "buildless/release.h"
 
-/* A new release of `commit` in releases/N, complete and on disk; or, where a kept release has this commit (and the same environment), that one: *reused
- * is true then and no file moved. out is the caller's: release_info_release(). */
-MUST_CHECK int transaction_stage(struct app *app, struct repo *repo, const char *commit, const char *branch, const struct appini *ini, struct release_info *out, bool *reused, struct error *err);
-/* Starts its processes beside the live ones and waits until it is healthy; progress goes to stderr. E_REFUSED holds the reason and the end of the log. Nothing to do for static. */
+/* A new release of `commit` in releases/N, complete and on disk; or, where a kept release has this
+ * commit (and the same environment), that one: *reused is true then and no file moved. out is the
+ * caller's: release_info_release(). */
+MUST_CHECK int transaction_stage(struct app *app, struct repo *repo, const char *commit,
+				 const char *branch, const struct appini *ini,
+				 struct release_info *out, bool *reused, struct error *err);
+/* Starts its processes beside the live ones and waits until it is healthy; progress goes to stderr.
+ * E_REFUSED holds the reason and the end of the log. Nothing to do for static. */
 MUST_CHECK int transaction_prove(struct app *app, struct release_info *release, struct error *err);
-/* next -> releases/N, on disk: from here on recovery rolls forward as soon as the ref names its commit. */
+/* next -> releases/N, on disk: from here on recovery rolls forward as soon as the ref names its
+ * commit. */
 MUST_CHECK int transaction_intend(struct app *app, unsigned release, struct error *err);
-/* The flip, then refs/releases/N. Needs no libgit2. On return 0 the release is live and stays so over a power cut. */
-MUST_CHECK int transaction_activate(struct app *app, unsigned release, const char *commit, struct error *err);
-/* Takes back a staged release that will not go live: next, processes, releases/N. Problems are only reported: recovery does the same. */
+/* The flip, then refs/releases/N. Needs no libgit2. On return 0 the release is live and stays so
+ * over a power cut. */
+MUST_CHECK int transaction_activate(struct app *app, unsigned release, const char *commit,
+				    struct error *err);
+/* Takes back a staged release that will not go live: next, processes, releases/N. Problems are only
+ * reported: recovery does the same. */
 void transaction_abandon(struct app *app, unsigned release);
 
-/* The part of recovery that needs no ref written, for the beginning of a push; says what it did on stderr. */
+/* The part of recovery that needs no ref written, for the beginning of a push; says what it did on
+ * stderr. */
 MUST_CHECK int transaction_recover_links(struct app *app, struct repo *repo, struct error *err);
 /* All of it (docs/CONTRACT.md, "recovery"), then live processes running if start_processes. */
-MUST_CHECK int transaction_recover(struct app *app, struct repo *repo, bool start_processes, struct error *err);
+MUST_CHECK int transaction_recover(struct app *app, struct repo *repo, bool start_processes,
+				   struct error *err);
 /* After the answer: recover, drain, publish refs, prune, spare slot. */
 MUST_CHECK int transaction_settle(struct app *app, struct repo *repo, struct error *err);
-/* A whole deploy of a commit that the ref already names (post-receive without a staged release, redeploy, recovery by hand). always_new: never reuse a kept release. */
-MUST_CHECK int transaction_deploy(struct app *app, struct repo *repo, const char *commit, const char *branch, const struct appini *ini, bool always_new, struct error *err);
+/* A whole deploy of a commit that the ref already names (post-receive without a staged release,
+ * redeploy, recovery by hand). always_new: never reuse a kept release. */
+MUST_CHECK int transaction_deploy(struct app *app, struct repo *repo, const char *commit,
+				  const char *branch, const struct appini *ini, bool always_new,
+				  struct error *err);
 /* Makes kept release N live: prove, intend, move HEAD's branch to its commit, activate. */
-MUST_CHECK int transaction_activate_kept(struct app *app, struct repo *repo, unsigned release, struct error *err);
+MUST_CHECK int transaction_activate_kept(struct app *app, struct repo *repo, unsigned release,
+					 struct error *err);

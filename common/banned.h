@@ -10,7 +10,9 @@
 #include <time.h>
 
 #ifdef __GNUC__
+#undef sprintf /* macros where clang fortifies */
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok
-#pragma GCC poison system popen mktemp tmpnam tempnam alloca
+#pragma GCC poison system popen mktemp tmpnam tempnam
 #pragma GCC poison asctime ctime gmtime localtime
 #endif

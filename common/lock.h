@@ -7,7 +7,7 @@
 #include "common/mem.h"
 
 /* Takes the lock on the inherited fd, waiting at most wait_ms; `holder` ("alice: push of 1a2b3c4 to
- * master") is written for whoever waits. Taking it again on the same open file description is no error.
- * Errors: E_BUSY names the present holder and since when; E_SYSTEM. */
+ * master") is written for whoever waits. Taking it again on the same open file description is no
+ * error. Errors: E_BUSY names the present holder and since when; E_SYSTEM. */
 MUST_CHECK int lock_take(int fd, const char *holder, int wait_ms, struct error *err);
 void lock_drop(int fd);

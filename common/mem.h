@@ -1,6 +1,7 @@
 /* mem.h - memory and descriptors that release themselves, and strings that grow.
  *
- * Out of memory aborts: a process is one connection or one deploy, and a crash is recovered from. */
+ * Out of memory aborts: a process is one connection or one deploy, and a crash is recovered from.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,20 +10,20 @@
 #include <dirent.h>
 #include "common/error.h"
 
-#define autofree  __attribute__((cleanup(mem_free_p)))
-#define autoclose __attribute__((cleanup(mem_close_p)))
-#define autodir	  __attribute__((cleanup(mem_closedir_p)))
-#define autofile  __attribute__((cleanup(mem_fclose_p)))
-#define autostrv  __attribute__((cleanup(strv_free_p)))
+#define autofree      __attribute__((cleanup(mem_free_p)))
+#define autoclose     __attribute__((cleanup(mem_close_p)))
+#define autodir       __attribute__((cleanup(mem_closedir_p)))
+#define autofile      __attribute__((cleanup(mem_fclose_p)))
+#define autostrv      __attribute__((cleanup(strv_free_p)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 void mem_free_p(void *pointer_to_pointer);
 void mem_close_p(int *fd); /* nothing at -1; errno is kept */
 void mem_closedir_p(DIR **dir);
 void mem_fclose_p(FILE **file);
-int steal_fd(int *fd);	     /* returns *fd and sets it to -1 */
+int steal_fd(int *fd);                     /* returns *fd and sets it to -1 */
 void *steal_ptr(void *pointer_to_pointer); /* returns the pointer and sets it to NULL */
-void fd_close(int *fd);	     /* closes now, sets -1; nothing at -1 */
+void fd_close(int *fd);                    /* closes now, sets -1; nothing at -1 */
 
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
@@ -36,7 +37,10 @@ struct strbuf {
 	char *buf; /* never NULL after the first call */
 	size_t len, cap;
 };
-#define STRBUF_INIT {NULL, 0, 0}
+#define STRBUF_INIT                                                                                \
+	{                                                                                          \
+		NULL, 0, 0                                                                         \
+	}
 #define autostrbuf __attribute__((cleanup(strbuf_release)))
 void strbuf_release(struct strbuf *s);
 void strbuf_reset(struct strbuf *s); /* len 0, keeps the memory */
@@ -45,7 +49,7 @@ void strbuf_addstr(struct strbuf *s, const char *str);
 void strbuf_addch(struct strbuf *s, char c);
 void strbuf_addf(struct strbuf *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 const char *strbuf_str(const struct strbuf *s); /* "" when nothing was added */
-char *strbuf_detach(struct strbuf *s);		/* the caller's; never NULL */
+char *strbuf_detach(struct strbuf *s);          /* the caller's; never NULL */
 /* Reads fd to its end, at most max_bytes (more: E_REFUSED). */
 MUST_CHECK int strbuf_read_fd(struct strbuf *s, int fd, size_t max_bytes, struct error *err);
 
@@ -54,7 +58,10 @@ struct strv {
 	char **v; /* NULL-terminated once anything was added; strv_argv() for always */
 	size_t n, cap;
 };
-#define STRV_INIT {NULL, 0, 0}
+#define STRV_INIT                                                                                  \
+	{                                                                                          \
+		NULL, 0, 0                                                                         \
+	}
 void strv_add(struct strv *s, const char *str);
 void strv_addf(struct strv *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strv_sort(struct strv *s); /* by bytes */

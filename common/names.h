@@ -12,11 +12,16 @@ MUST_CHECK int name_check_app(const char *name, struct error *err);
 MUST_CHECK int name_check_user(const char *name, struct error *err);
 /* Lower-case DNS name, labels of [a-z0-9-], at most 80 bytes (sun_path, see runtime/front.h). */
 MUST_CHECK int name_check_host(const char *host, struct error *err);
-/* The app a push URL names: "app", "/app", "app.git", "/app.git", "~/app"; out holds APP_NAME_MAX + 1 bytes. */
+/* The app a push URL names: "app", "/app", "app.git", "/app.git", "~/app"; out holds APP_NAME_MAX +
+ * 1 bytes. */
 MUST_CHECK int name_from_url_path(const char *path, char *out, struct error *err);
 /* 40 lower-case hex digits. */
 bool name_is_oid(const char *s);
 /* The candidate nearest to `word` by edit distance, or NULL when none is near. */
 const char *name_nearest(const char *word, const char *const *candidates, size_t n);
-/* Appends bytes from outside for a terminal: printable ASCII and valid UTF-8 as is, the rest as \xNN. */
+/* Bytes of the UTF-8 character at p (RFC 3629), of which `left` bytes are there; 0 where there is
+ * none. */
+size_t utf8_length(const unsigned char *p, size_t left);
+/* Appends bytes from outside for a terminal: printable ASCII and valid UTF-8 as is, the rest as
+ * \xNN. */
 void name_add_printable(struct strbuf *s, const char *bytes, size_t len);

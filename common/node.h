@@ -12,18 +12,18 @@
 #include "common/mem.h"
 
 struct node {
-	int fd;		  /* DIR */
-	char *dir;	  /* absolute, no symlink, for programs that need a path */
-	char *ssh, *http; /* ADDR:PORT as in node.ini; NULL: not set */
-	char *domain;	  /* "localhost": an app's first location is APP.DOMAIN */
-	unsigned keep;	  /* 5: releases kept per app; at least 2 */
-	int lock_wait_ms; /* 10 000: how long a push waits for another one of the same app */
-	int health_ms;	  /* 60 000: a release must be healthy by then */
-	int drain_ms;	  /* 30 000: how long old processes may finish their requests */
-	int grace_ms;	  /* 20 000: a connection must have logged in by then */
-	int idle_ms;	  /* 600 000: a session without a byte in either direction ends */
-	unsigned max_startups;	 /* 100: unauthenticated connections at once; the oldest gives way */
-	unsigned max_sessions;	 /* 500: connections at once */
+	int fd;                /* DIR */
+	char *dir;             /* absolute, no symlink, for programs that need a path */
+	char *ssh, *http;      /* ADDR:PORT as in node.ini; NULL: not set */
+	char *domain;          /* "localhost": an app's first location is APP.DOMAIN */
+	unsigned keep;         /* 5: releases kept per app; at least 2 */
+	int lock_wait_ms;      /* 10 000: how long a push waits for another one of the same app */
+	int health_ms;         /* 60 000: a release must be healthy by then */
+	int drain_ms;          /* 30 000: how long old processes may finish their requests */
+	int grace_ms;          /* 20 000: a connection must have logged in by then */
+	int idle_ms;           /* 600 000: a session without a byte in either direction ends */
+	unsigned max_startups; /* 100: unauthenticated connections at once; the oldest gives way */
+	unsigned max_sessions; /* 500: connections at once */
 	uint64_t max_push_bytes; /* 4 GiB: receive.maxInputSize */
 };
 

@@ -11,33 +11,37 @@ struct proc_fd {
 };
 
 struct proc_spec {
-	const char *path;	 /* absolute, or a name looked up in /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin */
-	char *const *argv;	 /* NULL-terminated */
-	char *const *envp;	 /* NULL: empty */
-	int in, out, err;	 /* -1: /dev/null */
+	const char *path;  /* absolute, or a name looked up in
+			      /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin */
+	char *const *argv; /* NULL-terminated */
+	char *const *envp; /* NULL: empty */
+	int in, out, err;  /* -1: /dev/null */
 	const struct proc_fd *fds;
 	size_t n_fds;
-	bool drop;		 /* become uid and gid, with no other group and no capability */
+	bool drop; /* become uid and gid, with no other group and no capability */
 	uid_t uid;
 	gid_t gid;
-	bool keep_net_bind;	 /* with drop: keep CAP_NET_BIND_SERVICE (ambient) */
-	const char *cwd;	 /* NULL: / */
-	bool new_session;	 /* setsid; the pid is also the process group. */
-	bool ctty;		 /* with new_session: `in` becomes the controlling terminal */
-	int nice;		 /* 0: as the parent; above: also idle I/O priority */
+	bool keep_net_bind; /* with drop: keep CAP_NET_BIND_SERVICE (ambient) */
+	const char *cwd;    /* NULL: / */
+	bool new_session;   /* setsid; the pid is also the process group. */
+	bool ctty;          /* with new_session: `in` becomes the controlling terminal */
+	int nice;           /* 0: as the parent; above: also idle I/O priority */
 };
 
-/* *pid is the caller's to wait for. A program that cannot be executed is an error here, not a status. */
+/* *pid is the caller's to wait for. A program that cannot be executed is an error here, not a
+ * status. */
 MUST_CHECK int proc_start(const struct proc_spec *spec, pid_t *pid, struct error *err);
-/* Waits; *status is the exit status, 128 + signal if killed. timeout_ms < 0: for ever; on timeout E_BUSY, still running. */
+/* Waits; *status is the exit status, 128 + signal if killed. timeout_ms < 0: for ever; on timeout
+ * E_BUSY, still running. */
 MUST_CHECK int proc_wait(pid_t pid, int timeout_ms, int *status, struct error *err);
-/* Starts, waits, and collects stdout and stderr together (at most 64 kB; rest dropped) where output is not NULL.
- * Past timeout_ms its process group is killed and the error is E_SYSTEM. */
-MUST_CHECK int proc_run(const struct proc_spec *spec, int timeout_ms, int *status, struct strbuf *output, struct error *err);
+/* Starts, waits, and collects stdout and stderr together (at most 64 kB; rest dropped) where output
+ * is not NULL. Past timeout_ms its process group is killed and the error is E_SYSTEM. */
+MUST_CHECK int proc_run(const struct proc_spec *spec, int timeout_ms, int *status,
+			struct strbuf *output, struct error *err);
 /* Where our other programs are: beside this one (build tree), else the installed libexec directory.
  * The caller frees; e.g. proc_program("silver-hook"). */
 char *proc_program(const char *name);
 /* Where data files are: silver's share directory (python/, error pages). The caller frees. */
 char *proc_share_dir(void);
-int64_t clock_ms(void);	    /* monotonic */
+int64_t clock_ms(void);     /* monotonic */
 int64_t clock_utc_ms(void); /* since 1970 */

@@ -1,7 +1,7 @@
 /* gate.h - what may be pushed: every finding of a push, not the first.
  *
- * Findings are whole sentences for the pusher, "WHERE: what; the rule; what to do", collected in `errors`
- * (the push is refused if there is one) and `warnings`. */
+ * Findings are whole sentences for the pusher, "WHERE: what; the rule; what to do", collected in
+ * `errors` (the push is refused if there is one) and `warnings`. */
 #pragma once
 #include "buildless/app.h"
 #include "buildless/appini.h"
@@ -15,14 +15,18 @@ struct push {
 	struct push_ref *ref;
 	size_t n;
 	const struct push_ref *deploy; /* the one that will be live; NULL: nothing is deployed */
-	bool plan;		       /* -o plan */
+	bool plan;                     /* -o plan */
 };
 
-/* Reads a hook's standard input and the push options (GIT_PUSH_OPTION_*). E_USAGE: unknown option. */
+/* Reads a hook's standard input and the push options (GIT_PUSH_OPTION_*). E_USAGE: unknown option.
+ */
 MUST_CHECK int push_read(struct push *out, int fd, struct error *err);
 void push_release(struct push *p);
 /* Which ref deploys, and the findings about refs: DESIGN.md's table. */
-MUST_CHECK int gate_refs(struct push *p, struct repo *repo, const struct app *app, struct strv *errors, struct strv *warnings, struct error *err);
-/* The tree to be: names, modes, links, gitlinks, LFS pointers, app.ini and what it names. Only what differs from old_tree ("" for all) is looked at for
- * names and modes; app.ini always. */
-MUST_CHECK int gate_tree(struct repo *repo, const struct app *app, const char *old_tree, const char *new_tree, struct appini *ini, struct strv *errors, struct strv *warnings, struct error *err);
+MUST_CHECK int gate_refs(struct push *p, struct repo *repo, const struct app *app,
+			 struct strv *errors, struct strv *warnings, struct error *err);
+/* The tree to be: names, modes, links, gitlinks, LFS pointers, app.ini and what it names. Only what
+ * differs from old_tree ("" for all) is looked at for names and modes; app.ini always. */
+MUST_CHECK int gate_tree(struct repo *repo, const struct app *app, const char *old_tree,
+			 const char *new_tree, struct appini *ini, struct strv *errors,
+			 struct strv *warnings, struct error *err);

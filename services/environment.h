@@ -1,6 +1,8 @@
-/* environment.h - the environment of a release: one set of variables, the same for its processes, `silver run`, and all else.
+/* environment.h - the environment of a release: one set of variables, the same for its processes,
+ * `silver run`, and all else.
  *
- * Written once per release as releases/N/env: NAME=VALUE, a NUL behind each, sorted by name (APP.md's table). */
+ * Written once per release as releases/N/env: NAME=VALUE, a NUL behind each, sorted by name
+ * (APP.md's table). */
 #pragma once
 #include "common/node.h"
 
@@ -14,4 +16,5 @@ struct environment_release {
 };
 
 /* Adds every variable of the release to *env. Values may hold any byte but NUL. */
-MUST_CHECK int environment_compose(const struct environment_release *release, struct strv *env, struct error *err);
+MUST_CHECK int environment_compose(const struct environment_release *release, struct strv *env,
+				   struct error *err);
