@@ -88,11 +88,14 @@ static const char *line_problem(struct parse *p, const char *line, size_t len)
 		return "a NUL byte";
 	if (len > LINE_LIMIT)
 		return "a line of more than 65536 bytes";
-	if (p->line == 1 && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0)
+	if (p->line == 1 && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) { /* BOM */
 		line = text += 3;
-	len -= (size_t)(text - line);
-	while (len && is_blank(*text))
-		text++, len--;
+		len -= 3;
+	}
+	while (len && is_blank(*text)) {
+		text++;
+		len--;
+	}
 	if (len == 0 || *text == ';' || *text == '#')
 		return NULL;
 	if (text > line && p->have_key) {
