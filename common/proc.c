@@ -321,7 +321,7 @@ int proc_run(const struct proc_spec *spec, int timeout_ms, int *status, struct s
 	int64_t deadline = clock_ms() + timeout_ms;
 	int64_t left;
 	int pipe_fd[2] = {-1, -1};
-	pid_t pid;
+	pid_t pid = -1;
 	int rc;
 
 	own.new_session = true; /* its pid is the group that a deadline ends */

@@ -17,6 +17,16 @@ int wire_pair(int out[2], struct error *err)
 	return 0;
 }
 
+static void *unconst(const void *p)
+{
+	union {
+		const void *in;
+		void *out;
+	} u = {.in = p};
+
+	return u.out;
+}
+
 static void attach_fds(struct msghdr *msg, union control *control, const int *fds, size_t n_fds)
 {
 	struct cmsghdr *header;
@@ -42,7 +52,7 @@ int wire_send(int fd, const char *const *words, size_t n, const int *fds, size_t
 	if (n == 0 || n > WIRE_STRINGS || n_fds > WIRE_FDS)
 		return error_set(err, E_SYSTEM, "a message of %zu strings", n);
 	for (size_t i = 0; i < n; i++) {
-		part[i].iov_base = (void *)(uintptr_t)words[i]; /* sendmsg only reads it */
+		part[i].iov_base = unconst(words[i]); /* sendmsg only reads it */
 		part[i].iov_len = strlen(words[i]) + 1;
 		total += part[i].iov_len;
 	}
