@@ -102,12 +102,13 @@ $(HOOKS): $(B)/silver-hook
 	@mkdir -p $(@D)
 	ln -sf ../silver-hook $@
 
-# Unit tests: one program per module, linked with everything below it.
+# Unit tests: one program per module, linked with everything below it. test_fs lets calls of fs.c fail.
+WRAP_test_fs = -Wl,--wrap=fsync,--wrap=renameat
 UNIT_SOURCES  = $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS = $(UNIT_SOURCES:%.c=$(B)/%)
 $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS_ALL) \
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(WRAP_$*) \
 		$(call archive,cli) $(call archive,hooks) $(call archive,receiver) $(LIB_BUILDLESS) \
 		$(call pc,libssh libseccomp cmocka)
 

@@ -1,0 +1,99 @@
+/* JSON as a parser wants it: commas, escapes, and never a byte that is no UTF-8. */
+#include "tests/unit/unit.h"
+#include "common/json.h"
+
+static void objects_and_arrays_nest_with_their_commas(void **state)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+	struct json j = {.out = &s, .need_comma = false};
+
+	(void)state;
+	json_open(&j, NULL, '{');
+	json_str(&j, "app", "blog");
+	json_int(&j, "release", 12);
+	json_open(&j, "list", '[');
+	json_int(&j, NULL, 1);
+	json_str(&j, NULL, "two");
+	json_open(&j, NULL, '{');
+	json_close(&j, '}');
+	json_open(&j, NULL, '{');
+	json_bool(&j, "live", true);
+	json_close(&j, '}');
+	json_close(&j, ']');
+	json_bool(&j, "dirty", false);
+	json_str(&j, "who", NULL);
+	json_close(&j, '}');
+
+	autostrbuf struct strbuf packed = STRBUF_INIT; /* white space between tokens is free */
+	for (const char *p = strbuf_str(&s); *p != '\0'; p++)
+		if (*p != ' ' && *p != '\n')
+			strbuf_addch(&packed, *p);
+	assert_string_equal(strbuf_str(&packed),
+			    "{\"app\":\"blog\",\"release\":12,\"list\":[1,\"two\",{},{\"live\":"
+			    "true}],\"dirty\":false,\"who\":null}");
+}
+
+static void assert_string(const char *value, const char *expected)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+	struct json j = {.out = &s, .need_comma = false};
+
+	json_str(&j, NULL, value);
+	assert_string_equal(strbuf_str(&s), expected);
+}
+
+static void strings_are_escaped(void **state)
+{
+	(void)state;
+	assert_string("", "\"\"");
+	assert_string("a\"b\\c", "\"a\\\"b\\\\c\"");
+	assert_string("tab\tnl\n", "\"tab\\u0009nl\\u000a\"");
+	assert_string("\x01\x1f", "\"\\u0001\\u001f\"");
+	assert_string("caf\xc3\xa9 \xf0\x9f\x90\xa7", "\"caf\xc3\xa9 \xf0\x9f\x90\xa7\"");
+}
+
+static void bytes_that_are_no_utf8_become_the_replacement(void **state)
+{
+	(void)state;
+	assert_string("a\xff"
+		      "b",
+		      "\"a\xef\xbf\xbd"
+		      "b\"");
+	assert_string("\xc3", "\"\xef\xbf\xbd\"");
+	assert_string("\xc3(", "\"\xef\xbf\xbd(\"");
+}
+
+static void keys_are_escaped_too(void **state)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+	struct json j = {.out = &s, .need_comma = false};
+
+	(void)state;
+	json_open(&j, NULL, '{');
+	json_int(&j, "a\"b", 1);
+	json_close(&j, '}');
+	assert_non_null(strstr(strbuf_str(&s), "\"a\\\"b\""));
+}
+
+static void numbers_of_all_sizes(void **state)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+	struct json j = {.out = &s, .need_comma = false};
+
+	(void)state;
+	json_int(&j, NULL, INT64_MIN);
+	assert_string_equal(strbuf_str(&s), "-9223372036854775808");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(objects_and_arrays_nest_with_their_commas),
+		cmocka_unit_test(strings_are_escaped),
+		cmocka_unit_test(bytes_that_are_no_utf8_become_the_replacement),
+		cmocka_unit_test(keys_are_escaped_too),
+		cmocka_unit_test(numbers_of_all_sizes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
