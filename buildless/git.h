@@ -36,8 +36,12 @@ struct repo_commit {
 	size_t n_parents;
 };
 
-/* path is repo.git, absolute. in_quarantine: from a hook that sees the pushed objects by GIT_*
- * variables; refs are never written then. A sha256 repository is refused. */
+/* No directory of a tree may lie deeper; all walks refuse it (E_REFUSED), so none runs out of stack
+ * or descriptors. */
+#define REPO_DEPTH_MAX 128
+
+/* path is repo.git, absolute. in_quarantine: from pre-receive; the pushed objects are seen too
+ * (GIT_QUARANTINE_PATH), and refs are never written. A sha256 repository is refused. */
 MUST_CHECK int repo_open(struct repo **out, const char *path, bool in_quarantine,
 			 struct error *err);
 void repo_free(struct repo *repo);
@@ -86,6 +90,26 @@ typedef int (*repo_diff_fn)(void *ctx, const char *path, const struct repo_entry
 			    const struct repo_entry *now, struct error *err);
 MUST_CHECK int repo_diff(struct repo *repo, const char *old_tree, const char *new_tree,
 			 repo_diff_fn fn, void *ctx, struct error *err);
+/* One level of it: names that differ, path is the name, and a directory that only differs inside is
+ * reported, too. */
+MUST_CHECK int repo_diff_level(struct repo *repo, const char *old_tree, const char *new_tree,
+			       repo_diff_fn fn, void *ctx, struct error *err);
+/* How many files and links a tree holds ("" as old_tree), or differ between two: paths, so a
+ * changed file is one. */
+MUST_CHECK int repo_count_changed(struct repo *repo, const char *old_tree, const char *new_tree,
+				  uint64_t *n, struct error *err);
+
+/* One tree, to look names up in. NULL is the empty tree. */
+struct repo_tree;
+MUST_CHECK int repo_tree_open(struct repo *repo, const char *oid, struct repo_tree **out,
+			      struct error *err);
+void repo_tree_free(struct repo_tree *tree);
+bool repo_tree_find(const struct repo_tree *tree, const char *name,
+		    struct repo_entry *out); /* out->name is the tree's */
+
+/* Writes the blob's content to fd; a large one is streamed by `git cat-file`, so that memory stays
+ * small. Not synced. */
+MUST_CHECK int repo_write_blob(struct repo *repo, const char *oid, int fd, struct error *err);
 /* The blob id of some bytes, without storing them. */
 void repo_hash(const void *bytes, size_t len, char oid[OID_HEX]);
 MUST_CHECK int repo_hash_file(int fd, char oid[OID_HEX], struct error *err);

@@ -1,13 +1,14 @@
-/* transaction.h - how a commit becomes the live release; the steps of a push and of every verb that
- *changes what is live.
+/* transaction.h - how a commit becomes the live release; the steps of a push and of every verb.
  *
- *	pre-receive:	lock_take; transaction_recover_links; gate; transaction_stage;
- *transaction_prove; transaction_intend git moves the ref post-receive:	transaction_activate later,
- *idle:	transaction_settle
+ *	pre-receive:	lock_take; transaction_recover_links; gate;
+ *			transaction_stage; transaction_prove; transaction_intend
+ *	git moves the ref
+ *	post-receive:	transaction_activate
+ *	later, idle:	transaction_settle
  *
  * The caller holds the app's lock. Order on disk: content, its directory, the record, the ref, the
- *link (docs/DURABILITY.md). A failed step leaves the live release as it was; transaction_abandon
- *undoes what was staged. */
+ * link (docs/DURABILITY.md). A failed step leaves the live release as it was; transaction_abandon
+ * undoes what was staged. */
 #pragma once
 #include "buildless/app.h"
 #include "buildless/appini.h"
@@ -21,7 +22,8 @@ MUST_CHECK int transaction_stage(struct app *app, struct repo *repo, const char 
 				 const char *branch, const struct appini *ini,
 				 struct release_info *out, bool *reused, struct error *err);
 /* Starts its processes beside the live ones and waits until it is healthy; progress goes to stderr.
- * E_REFUSED holds the reason and the end of the log. Nothing to do for static. */
+ * E_REFUSED holds the reason; the end of its log goes to stderr before. Nothing to do for static.
+ */
 MUST_CHECK int transaction_prove(struct app *app, struct release_info *release, struct error *err);
 /* next -> releases/N, on disk: from here on recovery rolls forward as soon as the ref names its
  * commit. */
@@ -33,6 +35,14 @@ MUST_CHECK int transaction_activate(struct app *app, unsigned release, const cha
 /* Takes back a staged release that will not go live: next, processes, releases/N. Problems are only
  * reported: recovery does the same. */
 void transaction_abandon(struct app *app, unsigned release);
+
+/* The ref whose pushes are deployed ("refs/heads/master"): what HEAD names if that exists, else
+ * refs/heads/master or refs/heads/main if one of them exists. E_NOTFOUND: no such yet; the first
+ * push of master or main will be it (both at once: what HEAD names). The caller frees. */
+MUST_CHECK int transaction_deploy_ref(struct repo *repo, char **out, struct error *err);
+/* HEAD names `ref` from now on; nothing is written where it does. On disk. Needs no libgit2, so
+ * that post-receive can call it behind the first push. */
+MUST_CHECK int transaction_set_head(const struct app *app, const char *ref, struct error *err);
 
 /* The part of recovery that needs no ref written, for the beginning of a push; says what it did on
  * stderr. */

@@ -1,0 +1,93 @@
+#include "buildless/app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include "common/fs.h"
+#include "common/names.h"
+#include "common/proc.h"
+
+static int required(const char *name, const char **out, struct error *err)
+{
+	*out = getenv(name);
+	if (!*out || !**out)
+		return error_set(err, E_USAGE, "%s is not set; silverd starts this program", name);
+	return 0;
+}
+
+/* Does hosts/HOST lead to this app? */
+static bool leads_here(int hosts_fd, const char *host, const char *app)
+{
+	autofree char *wanted = xasprintf("../apps/%s/current", app);
+	autofree char *target = NULL;
+	struct error ignored = ERROR_INIT;
+
+	return fs_read_link(hosts_fd, host, &target, &ignored) == 0 && strcmp(target, wanted) == 0;
+}
+
+static char *canonical_host(const struct node *node, const char *app)
+{
+	autostrv struct strv hosts = STRV_INIT;
+	autoclose int fd = -1;
+	struct error ignored = ERROR_INIT;
+	const char *best = NULL;
+
+	if (fs_open_dir(node->fd, "hosts", &fd, &ignored) == 0 &&
+	    fs_list(fd, &hosts, &ignored) == 0)
+		for (size_t i = 0; i < hosts.n; i++)
+			if ((!best || strlen(hosts.v[i]) < strlen(best)) &&
+			    leads_here(fd, hosts.v[i], app))
+				best = hosts.v[i];
+	return best ? xstrdup(best) : xasprintf("%s.%s", app, node->domain);
+}
+
+/* The lock is the open file description that silverd passed on; a program that was started by hand
+ * opens its own. */
+static int take_lock_fd(struct app *app, struct error *err)
+{
+	const char *text = getenv("SILVER_LOCK_FD");
+	uint64_t number;
+
+	if (!text)
+		return fs_open(app->fd, "lock", O_RDWR, 0, &app->lock_fd, err);
+	if (!str_to_uint(text, 65535, &number) || fcntl((int)number, F_SETFD, FD_CLOEXEC) == -1)
+		return error_set(err, E_USAGE, "SILVER_LOCK_FD=%s is no open descriptor", text);
+	app->lock_fd = (int)number;
+	return 0;
+}
+
+int app_open_from_environment(struct app *app, struct error *err)
+{
+	const char *dir, *name, *user = getenv("SILVER_USER"), *start = getenv("SILVER_START_MS");
+	uint64_t start_ms;
+
+	*app = (struct app){.node = {.fd = -1}, .fd = -1, .lock_fd = -1};
+	umask(022); /* what is made below apps/APP has the mode that the code says, however we were
+		       started */
+	if (required("SILVER_DIR", &dir, err) == -1 || required("SILVER_APP", &name, err) == -1 ||
+	    name_check_app(name, err) == -1)
+		return -1;
+	if (node_open(&app->node, dir, err) == -1)
+		return -1;
+	memcpy(app->name, name, strlen(name) + 1);
+	if (node_open_app(&app->node, name, &app->fd, err) == -1 || take_lock_fd(app, err) == -1) {
+		app_release(app);
+		return -1;
+	}
+	app->user = xstrdup(user && *user ? user : "local");
+	app->repo_path = xasprintf("%s/apps/%s/repo.git", app->node.dir, name);
+	app->host = canonical_host(&app->node, name);
+	app->start_ms =
+		start && str_to_uint(start, INT64_MAX, &start_ms) ? (int64_t)start_ms : clock_ms();
+	return 0;
+}
+
+void app_release(struct app *app)
+{
+	fd_close(&app->fd);
+	fd_close(&app->lock_fd);
+	free(steal_ptr(&app->user));
+	free(steal_ptr(&app->repo_path));
+	free(steal_ptr(&app->host));
+	node_release(&app->node);
+}
