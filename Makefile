@@ -138,6 +138,10 @@ install: all
 	install -m 644 docs/man/*.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8/
 
+# make print-CFLAGS_ALL: for scripts/lint
+print-%:
+	@:$(info $($*))
+
 clean:
 	rm -rf build build-*
 

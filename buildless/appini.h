@@ -12,8 +12,7 @@ struct appini {
 	char *runner;           /* NULL: absent (static) */
 	char *health;           /* NULL: any answer below 500 at "/" */
 	char *default_location; /* NULL: absent */
-	struct strv packages;   /* sorted, each once */
-	unsigned runner_line, packages_line; /* 0: absent */
+	struct strv packages;
 };
 
 /* text is the file's. Findings are added to errors and warnings; the number of errors is returned.
@@ -26,5 +25,3 @@ void appini_release(struct appini *ini);
 char *appini_runner_file(const struct appini *ini);
 /* One line per key for help and the manual: "KEY\tMEANING". */
 void appini_describe(struct strbuf *out);
-/* A whole app.ini to paste. */
-const char *appini_example(void);
