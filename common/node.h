@@ -5,11 +5,15 @@
  *	DIR/hosts/HOST	-> ../apps/APP/current
  *	DIR/data/APP DIR/log/APP DIR/users/NAME DIR/ssh DIR/run
  *
+ *	DIR/run/node.ini	the addresses that the running silverd really has; it counts over node.ini
+ *
  * A program opens the node once and reaches everything through node->fd. Settings that are absent
  * have the default shown; unknown ones and bad values are E_USAGE with node.ini:LINE. */
 #pragma once
 #include <netinet/in.h>
 #include "common/mem.h"
+
+#define NODE_RUN_INI "run/node.ini"
 
 struct node {
 	int fd;                /* DIR */
