@@ -11,7 +11,8 @@ enum { INI_MAX_BYTES = 256 << 10 };
 
 enum setting_type { ADDRESS, HOST, COUNT, MILLISECONDS, BYTES };
 
-/* One row is all there is to know about a setting: the parser, the new node.ini and the checks read it here. */
+/* One row is all there is to know about a setting: the parser, the new node.ini and the checks read
+ * it here. */
 struct setting {
 	const char *key;
 	enum setting_type type;
@@ -146,9 +147,8 @@ static void on_key(void *ctx, unsigned line, const char *section, const char *ke
 	struct error err = ERROR_INIT;
 
 	if (strcmp(section, "node") != 0) {
-		autofree char *text =
-			xasprintf("'%s' stands in section [%s]: settings belong into [node]", key,
-				  section);
+		autofree char *text = xasprintf(
+			"'%s' stands in section [%s]: settings belong into [node]", key, section);
 		on_problem(r, line, text);
 	} else if (!s) {
 		unknown_key(r, line, key);
@@ -245,11 +245,12 @@ char *node_default_ini(const char *ssh, const char *http)
 {
 	struct strbuf s = STRBUF_INIT;
 
-	strbuf_addstr(&s, "# Settings of this node (silverd(8)). A line that starts with # shows the "
-			  "default.\n# silverd reads them when it starts.\n[node]\n");
+	strbuf_addstr(&s,
+		      "# Settings of this node (silverd(8)). A line that starts with # shows the "
+		      "default.\n# silverd reads them when it starts.\n[node]\n");
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		const struct setting *set = &settings[i];
-		const char *value = set->offset == FIELD(ssh)	 ? ssh
+		const char *value = set->offset == FIELD(ssh)    ? ssh
 				    : set->offset == FIELD(http) ? http
 								 : set->value;
 

@@ -1,6 +1,8 @@
-/* commands.h - the one table of what may be asked of a node: over ssh, by the control socket, by `silver`.
+/* commands.h - the one table of what may be asked of a node: over ssh, by the control socket, by
+ * `silver`.
  *
- * The table says who may, what is needed, and which program does it as whom; help and usage are printed from it. */
+ * The table says who may, what is needed, and which program does it as whom; help and usage are
+ * printed from it. */
 #pragma once
 #include "common/names.h"
 #include "receiver/users.h"
@@ -9,14 +11,14 @@ enum command_flag {
 	NEED_APP = 1 << 0,   /* the first word is an app */
 	MAY_APP = 1 << 1,    /* ... or absent: then `apps` answers for all that the user sees */
 	URL_PATH = 1 << 2,   /* ... in the form of a push URL's path */
-	TTY = 1 << 3,	     /* gets a terminal when the client has one */
+	TTY = 1 << 3,        /* gets a terminal when the client has one */
 	CHANGES = 1 << 4,    /* may change what is live: ends a settle before, starts one after */
-	DRAIN = 1 << 5,	     /* goes on when the client vanishes; all others end then */
+	DRAIN = 1 << 5,      /* goes on when the client vanishes; all others end then */
 	LOCAL_ONLY = 1 << 6, /* only through the control socket */
 	CREATES = 1 << 7,    /* makes the app when there is none */
 	MISSING_OK = 1 << 8, /* the app need not exist */
 	CONFIRM = 1 << 9,    /* wants --yes */
-	RAW = 1 << 10,	     /* words behind the app are the program's, unread */
+	RAW = 1 << 10,       /* words behind the app are the program's, unread */
 	HIDDEN = 1 << 11,    /* not in help: for git, not for people */
 };
 
@@ -39,7 +41,7 @@ struct command {
 };
 
 const struct command *command_named(const char *name); /* NULL: none */
-const struct command *command_at(size_t i);	       /* NULL: past the last */
+const struct command *command_at(size_t i);            /* NULL: past the last */
 /* "usage: rollback APP [N]"; the caller frees. */
 char *command_usage(const struct command *c);
 /* What a user of this role may ask; `local` adds the rows for the node itself. */
@@ -51,13 +53,15 @@ MUST_CHECK int command_help(struct strbuf *out, const char *verb, struct error *
 struct request {
 	const struct command *command;
 	char app[APP_NAME_MAX + 1]; /* "": none */
-	struct strv words;	    /* behind the verb, without the app, options first */
+	struct strv words;          /* behind the verb, without the app, options first */
 };
 #define autorequest __attribute__((cleanup(request_release)))
 void request_release(struct request *r);
 bool request_has(const struct request *r, const char *word);
-/* E_USAGE: unknown verb (names the nearest and lists all), no or a bad app, unknown options, too many words. */
+/* E_USAGE: unknown verb (names the nearest and lists all), no or a bad app, unknown options, too
+ * many words. */
 MUST_CHECK int request_parse(struct request *out, char *const *words, size_t n, struct error *err);
-/* E_DENIED: the role or the place is wrong. E_NOTFOUND "no app 'X'": also for an app that the user may not see, so that
- * nobody learns what is there. */
-MUST_CHECK int request_allow(const struct request *r, const struct user *user, bool local, struct error *err);
+/* E_DENIED: the role or the place is wrong. E_NOTFOUND "no app 'X'": also for an app that the user
+ * may not see, so that nobody learns what is there. */
+MUST_CHECK int request_allow(const struct request *r, const struct user *user, bool local,
+			     struct error *err);

@@ -7,8 +7,10 @@
 #include "common/log.h"
 #include "common/names.h"
 
-static const char *const role_names[] = {
-	[ROLE_NONE] = "none", [ROLE_READ] = "read", [ROLE_DEPLOY] = "deploy", [ROLE_ADMIN] = "admin"};
+static const char *const role_names[] = {[ROLE_NONE] = "none",
+					 [ROLE_READ] = "read",
+					 [ROLE_DEPLOY] = "deploy",
+					 [ROLE_ADMIN] = "admin"};
 
 const char *role_name(enum role role)
 {
@@ -23,7 +25,8 @@ int role_parse(const char *text, enum role *out, struct error *err)
 			return 0;
 		}
 	}
-	return error_set(err, E_USAGE, "unknown role '%s': the roles are admin, deploy, read", text);
+	return error_set(err, E_USAGE, "unknown role '%s': the roles are admin, deploy, read",
+			 text);
 }
 
 void user_release(struct user *user)
@@ -117,8 +120,8 @@ failed:
 	return -1;
 }
 
-/* What of a file tells that it is another one than was read. Two changes within one tick of the kernel's clock can
- * share an mtime, but a replaced file then has another inode. */
+/* What of a file tells that it is another one than was read. Two changes within one tick of the
+ * kernel's clock can share an mtime, but a replaced file then has another inode. */
 struct stamp {
 	struct timespec mtime;
 	ino_t ino;
@@ -177,7 +180,7 @@ static bool same_stamp(const struct stamp *a, const struct stamp *b)
 }
 
 /* Names of users in the directory: editors' and our own temporary files are none. */
-int users_list_names(int users_fd, struct strv *names, struct error *err)
+int users_names(int users_fd, struct strv *names, struct error *err)
 {
 	autostrv struct strv all = STRV_INIT;
 	struct error ignored = ERROR_INIT;
@@ -210,14 +213,14 @@ static void read_cached(struct users *users, size_t i, const struct stamp *stamp
 		log_line("user '%s' has no rights: %s", users->names.v[i], err.text);
 }
 
-/* Looking at a few inodes costs less than reading their files, and finds files edited in place, of which the
- * directory's own mtime would not tell. */
+/* Looking at a few inodes costs less than reading their files, and finds files edited in place, of
+ * which the directory's own mtime would not tell. */
 static void refresh(struct users *users)
 {
 	autostrv struct strv names = STRV_INIT;
 	struct error err = ERROR_INIT;
 
-	if (users_list_names(users->fd, &names, &err) == -1) {
+	if (users_names(users->fd, &names, &err) == -1) {
 		log_line("%s: nobody can log in", err.text);
 		forget(users);
 		return;

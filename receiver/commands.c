@@ -1,0 +1,269 @@
+#include "receiver/commands.h"
+
+static const struct command commands[] = {
+	{"apps", "[--json]", "list the apps you may see and their live release", ROLE_READ, 0,
+	 "silver-root", AS_ROOT, "--json", 0},
+	{"status", "[APP] [--json]", "what is live, since when, who pushed it, and how it runs",
+	 ROLE_READ, MAY_APP, "silver-deploy", AS_OWNER, "--json", 0},
+	{"releases", "APP [--json]", "list the releases that are kept", ROLE_READ, NEED_APP,
+	 "silver-deploy", AS_OWNER, "--json", 0},
+	{"rollback", "APP [N]", "make the previous release, or release N, live again", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 1},
+	{"activate", "APP N", "make release N live", ROLE_DEPLOY, NEED_APP | CHANGES | DRAIN,
+	 "silver-deploy", AS_OWNER, NULL, 1},
+	{"redeploy", "APP", "deploy the live commit once more, as a new release", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 0},
+	{"logs", "APP [-f] [-n LINES] [--release N]", "print what the app wrote; -f goes on",
+	 ROLE_READ, NEED_APP, "silver-deploy", AS_OWNER, "-f -n= --release=", 0},
+	{"run", "APP COMMAND...", "run a command in the live release, with its environment",
+	 ROLE_DEPLOY, NEED_APP | TTY | RAW, "silver-exec", AS_ROOT, NULL, 0},
+	{"verify", "APP [--json]", "compare the live files with the commit", ROLE_DEPLOY, NEED_APP,
+	 "silver-deploy", AS_OWNER, "--json", 0},
+	{"branch", "APP [NAME]", "show or set the branch that a push deploys", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 1},
+	{"create", "APP", "make an app without a push", ROLE_DEPLOY, NEED_APP | MISSING_OK | DRAIN,
+	 "silver-root", AS_ROOT, NULL, 0},
+	{"destroy", "APP --yes", "remove an app: repository, releases, processes, data", ROLE_ADMIN,
+	 NEED_APP | DRAIN | CONFIRM, "silver-root", AS_ROOT, "--yes", 0},
+	{"user", "add NAME [--role R] [--app A]... | list [--json] | remove NAME",
+	 "who may do what; add reads public keys from standard input", ROLE_ADMIN, RAW | DRAIN,
+	 "silver-root", AS_ROOT, NULL, 0},
+	{"help", "[VERB]", "print this, or how to use one verb", ROLE_NONE, 0, NULL, AS_NOBODY,
+	 NULL, 1},
+
+	{"git-receive-pack", "APP", "git push", ROLE_DEPLOY,
+	 NEED_APP | URL_PATH | CHANGES | DRAIN | CREATES | HIDDEN, "git", AS_OWNER, NULL, 0},
+	{"git-upload-pack", "APP", "git fetch, clone, ls-remote", ROLE_READ,
+	 NEED_APP | URL_PATH | HIDDEN, "git", AS_OWNER, NULL, 0},
+	{"git-upload-archive", "APP", "git archive --remote", ROLE_READ,
+	 NEED_APP | URL_PATH | HIDDEN, "git", AS_OWNER, NULL, 0},
+};
+
+const struct command *command_at(size_t i)
+{
+	return i < ARRAY_SIZE(commands) ? &commands[i] : NULL;
+}
+
+const struct command *command_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+char *command_usage(const struct command *c)
+{
+	return xasprintf("usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage);
+}
+
+static int unknown_verb(const char *verb, struct error *err)
+{
+	const char *known[ARRAY_SIZE(commands)];
+	autostrbuf struct strbuf shown = STRBUF_INIT, list = STRBUF_INIT;
+	const char *near;
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (commands[i].flags & HIDDEN)
+			continue;
+		known[n++] = commands[i].name;
+		strbuf_addf(&list, "%s%s", list.len ? ", " : "", commands[i].name);
+	}
+	name_add_printable(&shown, verb, strnlen(verb, 40));
+	near = name_nearest(verb, known, n);
+	return error_set(err, E_USAGE,
+			 "unknown verb '%s'%s%s%s\nverbs: %s\n`git push`, `fetch` and `clone` work "
+			 "with the app's name as the path",
+			 strbuf_str(&shown), near ? " (did you mean '" : "", near ? near : "",
+			 near ? "'?)" : "", strbuf_str(&list));
+}
+
+void commands_help(struct strbuf *out, enum role role, bool local)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command *c = &commands[i];
+		autofree char *head = xasprintf("%s %s", c->name, c->usage);
+
+		if ((c->flags & HIDDEN) || c->role > role || ((c->flags & LOCAL_ONLY) && !local))
+			continue;
+		if (strlen(head) > 36)
+			strbuf_addf(out, "  %s\n  %-36s  %s\n", head, "", c->help);
+		else
+			strbuf_addf(out, "  %-36s  %s\n", head, c->help);
+	}
+}
+
+int command_help(struct strbuf *out, const char *verb, struct error *err)
+{
+	const struct command *c = command_named(verb);
+	autofree char *usage = NULL;
+
+	if (!c)
+		return unknown_verb(verb, err);
+	usage = command_usage(c);
+	strbuf_addf(out, "%s\n%s\n", usage, c->help);
+	if (c->role != ROLE_NONE)
+		strbuf_addf(out, "role: %s%s\n", role_name(c->role),
+			    c->role == ROLE_ADMIN ? "" : " or above");
+	return 0;
+}
+
+void request_release(struct request *r)
+{
+	strv_free_p(&r->words);
+}
+
+bool request_has(const struct request *r, const char *word)
+{
+	return strv_has(&r->words, word);
+}
+
+static int bad_use(const struct command *c, struct error *err, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+static int bad_use(const struct command *c, struct error *err, const char *fmt, ...)
+{
+	autofree char *usage = command_usage(c);
+	autofree char *what = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&what, fmt, args) == -1)
+		abort();
+	va_end(args);
+	return error_set(err, E_USAGE, "%s\n%s", what, usage);
+}
+
+enum option { UNKNOWN, FLAG, WITH_VALUE };
+
+static enum option option_kind(const struct command *c, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = c->options ? c->options : ""; *at;) {
+		size_t n = strcspn(at, " ");
+		bool valued = at[n - 1] == '=';
+
+		if (n - valued == len && !memcmp(at, word, len))
+			return valued ? WITH_VALUE : FLAG;
+		at += n + strspn(at + n, " ");
+	}
+	return UNKNOWN;
+}
+
+static int bad_option(const struct command *c, const char *word, struct error *err)
+{
+	autostrbuf struct strbuf shown = STRBUF_INIT;
+
+	name_add_printable(&shown, word, strnlen(word, 40));
+	return bad_use(c, err, "unknown option '%s'", strbuf_str(&shown));
+}
+
+/* Sorts words into options (to out->words) and the others. */
+static int split_words(struct request *out, struct strv *others, char *const *words, size_t n,
+		       struct error *err)
+{
+	const struct command *c = out->command;
+
+	for (size_t i = 0; i < n; i++) {
+		enum option kind = words[i][0] == '-' ? option_kind(c, words[i]) : FLAG;
+
+		if (kind == UNKNOWN)
+			return bad_option(c, words[i], err);
+		if (kind == WITH_VALUE && i + 1 == n)
+			return bad_use(c, err, "%s wants a value", words[i]);
+		strv_add(words[i][0] == '-' ? &out->words : others, words[i]);
+		if (kind == WITH_VALUE)
+			strv_add(&out->words, words[++i]);
+	}
+	return 0;
+}
+
+static int take_app(struct request *out, const char *word, struct error *err)
+{
+	if (out->command->flags & URL_PATH)
+		return name_from_url_path(word, out->app, err);
+	if (name_check_app(word, err) == -1)
+		return -1;
+	snprintf(out->app, sizeof(out->app), "%s", word);
+	return 0;
+}
+
+/* RAW: the first word may be the app, the rest goes on unread. */
+static int parse_raw(struct request *out, char *const *words, size_t n, struct error *err)
+{
+	size_t i = 0;
+
+	if (out->command->flags & NEED_APP) {
+		if (n < 2)
+			return bad_use(out->command, err, n ? "which command?" : "which app?");
+		if (take_app(out, words[i++], err) == -1)
+			return -1;
+	}
+	for (; i < n; i++)
+		strv_add(&out->words, words[i]);
+	return 0;
+}
+
+static int parse_words(struct request *out, char *const *words, size_t n, struct error *err)
+{
+	const struct command *c = out->command;
+	autostrv struct strv others = STRV_INIT;
+	size_t i = 0;
+
+	if (split_words(out, &others, words, n, err) == -1)
+		return -1;
+	if ((c->flags & NEED_APP) && others.n == 0)
+		return bad_use(c, err, "which app?");
+	if ((c->flags & (NEED_APP | MAY_APP)) && others.n > 0 &&
+	    take_app(out, others.v[i++], err) == -1)
+		return -1;
+	if (others.n - i > c->max_words)
+		return bad_use(c, err, "too many words");
+	for (; i < others.n; i++)
+		strv_add(&out->words, others.v[i]);
+	return 0;
+}
+
+int request_parse(struct request *out, char *const *words, size_t n, struct error *err)
+{
+	autofree char *name = NULL;
+	size_t used = 1;
+	int result;
+
+	*out = (struct request){0};
+	if (n == 0)
+		return error_set(
+			err, E_USAGE,
+			"there is no shell here: `git push` deploys, `help` lists the verbs");
+	if (!strcmp(words[0], "git") && n > 1) { /* newer clients may say `git receive-pack` */
+		name = xasprintf("git-%s", words[1]);
+		used = 2;
+	}
+	out->command = command_named(name ? name : words[0]);
+	if (!out->command)
+		return unknown_verb(name ? name : words[0], err);
+	result = (out->command->flags & RAW) ? parse_raw(out, words + used, n - used, err)
+					     : parse_words(out, words + used, n - used, err);
+	if (result == 0 && (out->command->flags & MAY_APP) && !out->app[0])
+		out->command = command_named("apps"); /* the same question about all of them */
+	if (result == -1)
+		request_release(out);
+	return result;
+}
+
+int request_allow(const struct request *r, const struct user *user, bool local, struct error *err)
+{
+	const struct command *c = r->command;
+
+	if ((c->flags & LOCAL_ONLY) && !local)
+		return error_set(err, E_DENIED, "'%s' works only on the node itself", c->name);
+	if (c->role > user->role)
+		return error_set(err, E_DENIED,
+				 "%s may not %s: it needs the role '%s', and yours is '%s'",
+				 user->name, (c->flags & HIDDEN) ? c->help : c->name,
+				 role_name(c->role), role_name(user->role));
+	if (r->app[0] && !user_sees(user, r->app))
+		return error_set(err, E_NOTFOUND, "no app '%s'", r->app);
+	return 0;
+}
