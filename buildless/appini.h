@@ -12,7 +12,8 @@ struct appini {
 	char *runner;           /* NULL: absent (static) */
 	char *health;           /* NULL: any answer below 500 at "/" */
 	char *default_location; /* NULL: absent */
-	struct strv packages;
+	struct strv packages;   /* sorted, each once */
+	unsigned runner_line, packages_line; /* 0: absent */
 };
 
 /* text is the file's. Findings are added to errors and warnings; the number of errors is returned.
@@ -25,3 +26,5 @@ void appini_release(struct appini *ini);
 char *appini_runner_file(const struct appini *ini);
 /* One line per key for help and the manual: "KEY\tMEANING". */
 void appini_describe(struct strbuf *out);
+/* A whole app.ini to paste. */
+const char *appini_example(void);
