@@ -1,0 +1,28 @@
+/* silver-hook - what git runs as pre-receive and post-receive: the name it is called by says which.
+ */
+#include <signal.h>
+#include "common/error.h"
+#include "hooks/post_receive.h"
+#include "hooks/pre_receive.h"
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} hooks[] = {
+	{"pre-receive", pre_receive},
+	{"post-receive", post_receive},
+};
+
+int main(int argc, char **argv)
+{
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+
+	/* a client that is gone ends the words, not the deploy */
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
+		if (strcmp(name, hooks[i].name) == 0)
+			return hooks[i].run();
+	fprintf(stderr, "silver: '%s' is run by git, as pre-receive or post-receive\n", name);
+	return E_USAGE;
+}

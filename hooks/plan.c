@@ -1,0 +1,146 @@
+#include "hooks/plan.h"
+
+#include "buildless/report.h"
+#include "hooks/words.h"
+
+#define PATHS_MAX 20
+
+struct plan {
+	uint64_t added, changed, removed;
+	struct strv paths; /* the first ones, as printed */
+};
+
+static int count_path(void *ctx, const char *path, const struct repo_entry *was,
+		      const struct repo_entry *now, struct error *err)
+{
+	struct plan *plan = ctx;
+	bool was_file = was && was->kind != REPO_ENTRY_TREE,
+	     is_file = now && now->kind != REPO_ENTRY_TREE;
+	autofree char *shown = NULL;
+
+	(void)err;
+	if (!was_file && !is_file)
+		return 0;
+	plan->added += !was_file;
+	plan->removed += !is_file;
+	plan->changed += was_file && is_file;
+	if (plan->paths.n == PATHS_MAX)
+		return 0;
+	shown = words_name(path);
+	strv_addf(&plan->paths, "  %c %s", !was_file ? '+' : is_file ? '~' : '-', shown);
+	return 0;
+}
+
+static int say_files(struct repo *repo, const char *old_tree, const char *new_tree,
+		     struct error *err)
+{
+	struct plan plan = {0};
+	autostrbuf struct strbuf counts = STRBUF_INIT;
+	int result = repo_diff(repo, old_tree, new_tree, count_path, &plan, err);
+	uint64_t sum = plan.added + plan.changed + plan.removed;
+
+	if (result == 0) {
+		report_add_count(&counts, plan.added);
+		strbuf_addstr(&counts, " added, ");
+		report_add_count(&counts, plan.changed);
+		strbuf_addstr(&counts, " changed, ");
+		report_add_count(&counts, plan.removed);
+		words_say("plan: files: %s removed", counts.buf);
+		for (size_t i = 0; i < plan.paths.n; i++)
+			words_say("%s", plan.paths.v[i]);
+		if (sum > plan.paths.n)
+			words_say("  and %llu more", (unsigned long long)(sum - plan.paths.n));
+	}
+	strv_free_p(&plan.paths);
+	return result;
+}
+
+/* The number of the release: that of a kept one with this commit (*kept), else the next one. */
+static int find_number(const struct app *app, const char *commit, unsigned *number, bool *kept,
+		       struct error *err)
+{
+	autofree unsigned *list = NULL;
+	unsigned highest = 0;
+	size_t n;
+
+	*kept = false;
+	if (release_list(app, &list, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct release_info info = RELEASE_INFO_INIT;
+		bool same;
+
+		if (release_read(app, list[i], &info, err) == -1)
+			return -1;
+		same = info.live && strcmp(info.commit, commit) == 0;
+		if (info.live)
+			highest = list[i];
+		if (same)
+			*number = list[i];
+		*kept = *kept || same;
+		release_info_release(&info);
+	}
+	if (!*kept)
+		*number = highest + 1;
+	return 0;
+}
+
+static void say_setting(const char *key, const char *was, const char *now)
+{
+	if (!was && !now)
+		return;
+	if (was && now && strcmp(was, now) == 0)
+		return;
+	if (was && now)
+		words_say("plan: %s: %s, was %s", key, now, was);
+	else
+		words_say("plan: %s: %s", key, now ? now : "none any more");
+}
+
+static void say_settings(const struct release_info *live, const struct appini *ini)
+{
+	say_setting("platform", live ? live->platform : NULL, ini->platform);
+	say_setting("runner", live ? live->runner : NULL, ini->runner);
+	say_setting("health", live ? live->health : NULL, ini->health);
+	if (!live && ini->default_location)
+		words_say("plan: location: %s", ini->default_location);
+	for (size_t i = 0; i < ini->packages.n; i++)
+		words_say("plan: package: %s, installed", ini->packages.v[i]);
+}
+
+static int say_deploy(const struct app *app, struct repo *repo, const struct push_ref *ref,
+		      const struct release_info *live, const struct appini *ini, struct error *err)
+{
+	struct repo_commit commit;
+	unsigned number;
+	bool kept;
+	int result;
+
+	if (find_number(app, ref->new_oid, &number, &kept, err) == -1 ||
+	    repo_read_commit(repo, ref->new_oid, &commit, err) == -1)
+		return -1;
+	autofree char *subject = words_name(commit.subject);
+	words_say("plan: %s release %u%s from %.7s '%.100s'", app->name, number,
+		  kept ? ", which is kept, would be live again" : " would be made and live",
+		  ref->new_oid, subject);
+	result = say_files(repo, live ? live->tree : "", commit.tree, err);
+	if (result == 0)
+		say_settings(live, ini);
+	repo_commit_release(&commit);
+	return result;
+}
+
+int plan_say(const struct app *app, struct repo *repo, const struct push *push,
+	     const struct release_info *live, const struct appini *ini, struct error *err)
+{
+	if (push->deploy && say_deploy(app, repo, push->deploy, live, ini, err) == -1)
+		return error_prefix(err, "planning");
+	for (size_t i = 0; i < push->n; i++) {
+		autofree char *shown = words_name(push->ref[i].name);
+
+		if (&push->ref[i] != push->deploy)
+			words_say("plan: %s would be %s, not deployed", shown,
+				  push_ref_deletes(&push->ref[i]) ? "deleted" : "stored");
+	}
+	return 0;
+}

@@ -1,0 +1,212 @@
+#include "hooks/pre_receive.h"
+
+#include <unistd.h>
+#include "buildless/report.h"
+#include "buildless/transaction.h"
+#include "common/lock.h"
+#include "common/proc.h"
+#include "hooks/gate.h"
+#include "hooks/plan.h"
+#include "hooks/words.h"
+
+#define SLOW_MS 1000 /* a step that takes longer is told when it ends, not with the next one */
+
+struct pre_receive {
+	struct app app;
+	struct push push;
+	struct repo *repo;
+	struct release_info live; /* number 0: nothing is live yet */
+	struct release_info staged;
+	bool is_staged;
+	struct appini ini;
+	struct strbuf steps; /* told soon */
+	int64_t check_ms;
+};
+
+/* 0: go on; 1: the end, and the push is taken; -1: refused. */
+typedef int (*step_fn)(struct pre_receive *p, struct error *err);
+
+static void tell_steps(struct pre_receive *p)
+{
+	if (p->steps.len)
+		words_say("%s", p->steps.buf);
+	strbuf_reset(&p->steps);
+}
+
+static void step_done(struct pre_receive *p, const char *what, int64_t ms)
+{
+	strbuf_addf(&p->steps, "%s%s (%lld ms)", p->steps.len ? ", " : "", what, (long long)ms);
+	if (ms > SLOW_MS)
+		tell_steps(p);
+}
+
+static int read_push(struct pre_receive *p, struct error *err)
+{
+	return push_read(&p->push, STDIN_FILENO, err);
+}
+
+/* "alice: push of 1a2b3c4 to master", for whoever waits. The caller frees. */
+static char *holder_text(const struct pre_receive *p)
+{
+	const struct push_ref *ref = p->push.ref;
+	autofree char *name = NULL;
+
+	if (p->push.n != 1)
+		return xasprintf("%s: push of %zu refs", p->app.user, p->push.n);
+	name = words_name(words_branch(ref->name));
+	if (push_ref_deletes(ref))
+		return xasprintf("%s: deletion of %s", p->app.user, name);
+	return xasprintf("%s: push of %.7s to %s", p->app.user, ref->new_oid, name);
+}
+
+static int take_lock(struct pre_receive *p, struct error *err)
+{
+	autofree char *holder = holder_text(p);
+
+	if (lock_take(p->app.lock_fd, holder, 0, err) == 0)
+		return 0;
+	if (err->code != E_BUSY)
+		return -1;
+	words_say("waiting: %s", err->text);
+	return lock_take(p->app.lock_fd, holder, p->app.node.lock_wait_ms, err);
+}
+
+static int open_repo(struct pre_receive *p, struct error *err)
+{
+	return repo_open(&p->repo, p->app.repo_path, true, err);
+}
+
+static int recover(struct pre_receive *p, struct error *err)
+{
+	return transaction_recover_links(&p->app, p->repo, err);
+}
+
+static int find_live(struct pre_receive *p, struct error *err)
+{
+	unsigned number;
+
+	if (release_link(&p->app, "current", &number, err) == 0)
+		return release_read(&p->app, number, &p->live, err);
+	return err->code == E_NOTFOUND ? 0 : -1;
+}
+
+static int check_tree(struct pre_receive *p, struct strv *errors, struct strv *warnings,
+		      struct error *err)
+{
+	struct repo_commit commit;
+	int result;
+
+	if (repo_read_commit(p->repo, p->push.deploy->new_oid, &commit, err) == -1)
+		return -1;
+	result = gate_tree(p->repo, &p->app, p->live.tree, commit.tree, &p->ini, errors, warnings,
+			   err);
+	repo_commit_release(&commit);
+	return result;
+}
+
+static int check(struct pre_receive *p, struct error *err)
+{
+	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
+	int64_t start = clock_ms();
+
+	if (gate_refs(&p->push, p->repo, &p->app, &errors, &warnings, err) == -1)
+		return -1;
+	/* a deploy ref that is itself refused may name no commit */
+	if (errors.n == 0 && p->push.deploy && check_tree(p, &errors, &warnings, err) == -1)
+		return -1;
+	words_findings(&errors, &warnings);
+	if (errors.n)
+		return error_set(err, E_REFUSED, "%zu problem%s: the push is refused", errors.n,
+				 errors.n == 1 ? "" : "s");
+	p->check_ms = clock_ms() - start;
+	step_done(p, "checked", p->check_ms);
+	return 0;
+}
+
+static int plan(struct pre_receive *p, struct error *err)
+{
+	if (!p->push.plan)
+		return 0;
+	if (plan_say(&p->app, p->repo, &p->push, p->live.number ? &p->live : NULL, &p->ini, err) ==
+	    -1)
+		return -1;
+	return error_set(err, E_REFUSED, "plan only");
+}
+
+static int needs_release(struct pre_receive *p, struct error *err)
+{
+	(void)err;
+	return p->push.deploy ? 0 : 1;
+}
+
+static int stage(struct pre_receive *p, struct error *err)
+{
+	const struct push_ref *ref = p->push.deploy;
+	bool reused;
+	int64_t start = clock_ms();
+
+	if (transaction_stage(&p->app, p->repo, ref->new_oid, words_branch(ref->name), &p->ini,
+			      &p->staged, &reused, err) == -1)
+		return error_prefix(err, "staging %.7s", ref->new_oid);
+	p->is_staged = true;
+	step_done(p, reused ? "its release is kept" : "staged", clock_ms() - start);
+	tell_steps(p);
+	return 0;
+}
+
+static int prove(struct pre_receive *p, struct error *err)
+{
+	if (transaction_prove(&p->app, &p->staged, err) == -1)
+		return -1;
+	p->staged.check_ms = p->check_ms;
+	return p->staged.live ? 0 : release_write_times(&p->app, &p->staged, err);
+}
+
+static int intend(struct pre_receive *p, struct error *err)
+{
+	return transaction_intend(&p->app, p->staged.number, err);
+}
+
+static const step_fn steps[] = {
+	read_push, take_lock,     open_repo, recover, find_live, check,
+	plan,      needs_release, stage,     prove,   intend,
+};
+
+static int run_steps(struct pre_receive *p, struct error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && result == 0; i++)
+		result = steps[i](p, err);
+	return result;
+}
+
+static void refuse(struct pre_receive *p, const struct error *err)
+{
+	tell_steps(p);
+	if (p->is_staged)
+		transaction_abandon(&p->app, p->staged.number);
+	error_report(err);
+	report_unchanged(&p->app);
+}
+
+int pre_receive(void)
+{
+	struct pre_receive p = {.app = {.fd = -1}};
+	struct error err = ERROR_INIT;
+	int result;
+
+	if (app_open_from_environment(&p.app, &err) == -1)
+		return error_report(&err);
+	result = run_steps(&p, &err);
+	if (result == -1)
+		refuse(&p, &err);
+	appini_release(&p.ini);
+	release_info_release(&p.live);
+	release_info_release(&p.staged);
+	strbuf_release(&p.steps);
+	repo_free(p.repo);
+	push_release(&p.push);
+	app_release(&p.app);
+	return result == -1 ? E_REFUSED : E_OK;
+}

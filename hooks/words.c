@@ -1,0 +1,59 @@
+#include "hooks/words.h"
+
+#include "common/fs.h"
+#include "common/names.h"
+
+static void write_lines(const char *prefix, const char *text)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		strbuf_addf(&out, "silver: %s%.*s\n", prefix, (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+	/* a pusher who is gone is no reason to stop */
+	if (fs_write_all(STDERR_FILENO, out.buf, out.len, &err) == -1)
+		return;
+}
+
+void words_say(const char *fmt, ...)
+{
+	autofree char *text = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) == -1)
+		abort();
+	va_end(args);
+	write_lines("", text);
+}
+
+static void say_list(const struct strv *list, const char *prefix)
+{
+	for (size_t i = 0; i < list->n && i < WORDS_FINDINGS_MAX; i++)
+		write_lines(prefix, list->v[i]);
+	if (list->n > WORDS_FINDINGS_MAX)
+		words_say("%sand %zu more", prefix, list->n - WORDS_FINDINGS_MAX);
+}
+
+void words_findings(const struct strv *errors, const struct strv *warnings)
+{
+	say_list(warnings, "warning: ");
+	say_list(errors, "");
+}
+
+char *words_name(const char *name)
+{
+	struct strbuf s = STRBUF_INIT;
+
+	name_add_printable(&s, name, strlen(name));
+	return strbuf_detach(&s);
+}
+
+const char *words_branch(const char *ref)
+{
+	return str_starts(ref, "refs/heads/") ? ref + strlen("refs/heads/") : ref;
+}
