@@ -1,4 +1,12 @@
-/* release.h - releases/N: records, links, and which of them are kept (docs/CONTRACT.md, "Files").
+/* release.h - releases/N: what went live and when, and the links that say which one is live.
+ *
+ *	releases/7/record.ini	commit, tree, slot, who, when ...; never changed once it is there
+ *	releases/7/env		NAME=VALUE and a NUL, sorted (0640)
+ *	releases/7/app		-> ../../slots/3
+ *	releases/7/run/		sockets, written by the app's runner
+ *	releases/7/live		empty; there once the release was accepted
+ *	releases/7/times.ini	how long its steps took; not synced, may be absent
+ *	current, previous, next	-> releases/7
  *
  * Invariant: a name without ".new" is complete and on disk. Nothing here locks: the caller holds
  * the app's lock, or only reads. */
@@ -9,32 +17,51 @@
 struct release_info { /* record.ini */
 	unsigned number, slot;
 	char commit[OID_HEX], tree[OID_HEX], env_digest[OID_HEX];
-	char *branch, *who, *subject;
+	char *branch, *who, *subject;     /* branch without "refs/heads/" */
 	char *platform, *runner, *health; /* runner, health: NULL where absent */
 	int64_t when;                     /* UTC seconds */
-	uint64_t files, changed;
+	uint64_t files, changed;          /* changed: against the release that was live then */
 	int64_t check_ms, stage_ms, sync_ms, healthy_ms;
-	bool live; /* the file `live` is there: it was accepted once */
+	bool live; /* it was accepted once */
 };
-#define RELEASE_INFO_INIT                                                                          \
-	{                                                                                          \
-		0                                                                                  \
-	}
+#define RELEASE_INFO_INIT {0}
+#define autorelease __attribute__((cleanup(release_info_release)))
 
+/* E_NOTFOUND. */
 MUST_CHECK int release_read(const struct app *app, unsigned number, struct release_info *out,
-			    struct error *err); /* E_NOTFOUND */
+			    struct error *err);
 void release_info_release(struct release_info *r);
-/* Number that a link (current, previous, next) names; E_NOTFOUND: no such link, or no such release.
- */
+/* Number that a link (current, previous, next) names; E_NOTFOUND: no such link, or it dangles. */
 MUST_CHECK int release_link(const struct app *app, const char *link, unsigned *number,
 			    struct error *err);
+/* link -> releases/N, on disk. */
+MUST_CHECK int release_set_link(const struct app *app, const char *link, unsigned number,
+				struct error *err);
 /* Numbers in releases/, ascending; foreign names are ignored. The caller frees *out. */
 MUST_CHECK int release_list(const struct app *app, unsigned **out, size_t *n, struct error *err);
+/* The slot that releases/N/app leads to, there or not. */
+MUST_CHECK int release_slot(const struct app *app, unsigned number, unsigned *slot,
+			    struct error *err);
+/* Is it there, and was it accepted once? */
+bool release_is_live(const struct app *app, unsigned number);
+/* The live release's number; 0: none. */
+unsigned release_current(const struct app *app);
+/* The number of the next release: 1 + the highest that was accepted. */
+MUST_CHECK int release_next_number(const struct app *app, unsigned *number, struct error *err);
+
 /* Writes r as releases/N.new with its env (NAME=VALUE strings), renames it to releases/N. On disk.
  */
 MUST_CHECK int release_write(const struct app *app, const struct release_info *r,
 			     const struct strv *env, struct error *err);
-/* Adds measured times to the record of a release that is not live yet. Not synced: an account, not
- * a fact others build on. */
+/* What env looks like in the file. */
+void release_format_env(const struct strv *env, struct strbuf *out);
+/* The times of r, beside its record. */
 MUST_CHECK int release_write_times(const struct app *app, const struct release_info *r,
 				   struct error *err);
+/* releases/N/live, on disk. */
+MUST_CHECK int release_mark_live(const struct app *app, unsigned number, struct error *err);
+/* On return 0 its name is gone from the disk, so its slot may be used again. Absent: no error. */
+MUST_CHECK int release_remove(const struct app *app, unsigned number, struct error *err);
+/* Deletes releases/NAME.new: what was not finished, or not wholly removed; *n is how many. An error
+ * leaves only litter (the app's runner may have made directories in run/): warn and go on. */
+MUST_CHECK int release_remove_unfinished(const struct app *app, unsigned *n, struct error *err);

@@ -4,11 +4,10 @@
  *	slots/3.ini	which one; there only while the slot is clean
  *
  * Invariant: where slots/i.ini is there, slots/i holds exactly the tree that it names, on disk.
- *Laying out removes the record first (on disk), changes the tree, syncs it, then writes the record:
- *at any stop in between the slot has no record, which means its content is unknown, and it is laid
- *out anew when it is next used. Files are never written in place, since a file may be linked from
- *several slots. The caller holds the app's lock, and lays out no slot that a release which serves
- *leads to. */
+ * Laying out removes the record first (on disk), changes the tree, syncs it, then writes the
+ * record. Stopped in between, the slot has no record: its content is unknown, and it is laid out
+ * anew when it is next used. Files are never written in place, since several slots may share one
+ * by hard links. The caller holds the app's lock. */
 #pragma once
 #include "buildless/app.h"
 #include "buildless/git.h"
@@ -35,9 +34,9 @@ MUST_CHECK int slot_list(const struct app *app, struct slot **out, size_t *n, st
 /* E_NOTFOUND: no such slot, or it is not clean. */
 MUST_CHECK int slot_read(const struct app *app, unsigned number, struct slot *out,
 			 struct error *err);
-/* A slot that no release leads to: clean before dirty, then the most recently used; if there is
- * none the lowest new number. */
-MUST_CHECK int slot_choose(const struct app *app, unsigned *number, struct error *err);
+/* A slot that no release leads to: clean before dirty, then the most recently used; *new if there
+ * is none, then it is the lowest free number. */
+MUST_CHECK int slot_choose(const struct app *app, unsigned *number, bool *new, struct error *err);
 /* Makes slots/NUMBER hold `tree`: nothing where it does already, else the difference to what it
  * holds, or everything where that is unknown (such content is moved aside as slots/.trash-*). Blobs
  * that the slot `live` (NULL: none) has at the same path are linked from there. On disk on return
@@ -46,6 +45,8 @@ MUST_CHECK int slot_choose(const struct app *app, unsigned *number, struct error
 MUST_CHECK int slot_layout(const struct app *app, struct repo *repo, unsigned number,
 			   const char *tree, const struct slot *live, struct slot_work *work,
 			   struct error *err);
+/* Its content counts as unknown from now on. On disk. */
+MUST_CHECK int slot_forget(const struct app *app, unsigned number, struct error *err);
 /* Deletes what was moved aside. */
 MUST_CHECK int slot_empty_trash(const struct app *app, struct error *err);
 /* May an entry of this name be in a slot? Not "", ".", "..", ".git" in any case, nor with a slash.

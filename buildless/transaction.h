@@ -53,10 +53,18 @@ MUST_CHECK int transaction_recover(struct app *app, struct repo *repo, bool star
 /* After the answer: recover, drain, publish refs, prune, spare slot. */
 MUST_CHECK int transaction_settle(struct app *app, struct repo *repo, struct error *err);
 /* A whole deploy of a commit that the ref already names (post-receive without a staged release,
- * redeploy, recovery by hand). always_new: never reuse a kept release. */
+ * redeploy, recovery by hand). flags: 0 or the following. *out is the caller's:
+ * release_info_release(). */
+#define TRANSACTION_NEW   1u /* a new release even where a kept one has this commit */
+#define TRANSACTION_FRESH 2u /* every file from the repository: nothing shared with another slot   \
+			      */
 MUST_CHECK int transaction_deploy(struct app *app, struct repo *repo, const char *commit,
-				  const char *branch, const struct appini *ini, bool always_new,
-				  struct error *err);
-/* Makes kept release N live: prove, intend, move HEAD's branch to its commit, activate. */
+				  const char *branch, const struct appini *ini, unsigned flags,
+				  struct release_info *out, bool *reused, struct error *err);
+/* Makes kept release N live: prove, intend, move the deploy branch to its commit, activate.
+ * E_NOTFOUND lists those there are; E_REFUSED: it is live already. */
 MUST_CHECK int transaction_activate_kept(struct app *app, struct repo *repo, unsigned release,
 					 struct error *err);
+/* app.ini of a commit's tree, without the gate: E_REFUSED is the first of its errors. */
+MUST_CHECK int transaction_read_appini(const struct app *app, struct repo *repo, const char *commit,
+				       struct appini *ini, struct error *err);

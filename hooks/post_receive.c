@@ -98,8 +98,10 @@ static int check_tree(struct app *app, struct repo *repo, const char *commit_oid
 static int deploy_now(struct app *app, struct repo *repo, const struct push_ref *ref,
 		      struct error *err)
 {
+	struct release_info done = RELEASE_INFO_INIT;
 	struct appini ini = {.platform = NULL};
 	char now[OID_HEX];
+	bool reused = false;
 	int result;
 
 	if (repo_resolve(repo, ref->name, false, now, err) == -1)
@@ -111,7 +113,10 @@ static int deploy_now(struct app *app, struct repo *repo, const struct push_ref 
 		result = transaction_set_head(app, ref->name, err);
 	if (result == 0)
 		result = transaction_deploy(app, repo, ref->new_oid, words_branch(ref->name), &ini,
-					    false, err);
+					    0, &done, &reused, err);
+	if (result == 0)
+		report_live(app, &done, reused);
+	release_info_release(&done);
 	appini_release(&ini);
 	return result;
 }

@@ -1,0 +1,119 @@
+/* activate.c - the flip: what happens once the ref has moved. Nothing here needs libgit2. */
+#include "buildless/steps.h"
+
+#include <errno.h>
+#include "buildless/report.h"
+#include "common/fs.h"
+#include "runtime/ask.h"
+
+#define HEAD_MAX 4096
+
+int transaction_intend(struct app *app, unsigned release, struct error *err)
+{
+	return release_set_link(app, "next", release, err);
+}
+
+int drop_next(const struct app *app, struct error *err)
+{
+	if (!fs_exists(app->fd, "next"))
+		return 0;
+	if (fs_unlink(app->fd, "next", err) == -1)
+		return -1;
+	return fs_sync(app->fd, err);
+}
+
+/* `previous` and `current` are renamed in one directory and synced once; whatever of it survives a
+ * power cut, `next` or `current` leads to the release, and running this again completes it. */
+static int flip_links(const struct app *app, unsigned live, unsigned release, struct error *err)
+{
+	autofree char *old = xasprintf("releases/%u", live),
+		      *new = xasprintf("releases/%u", release);
+	struct error none = ERROR_INIT;
+	unsigned next;
+
+	if (live && fs_replace_link_nosync(app->fd, "previous", old, err) == -1)
+		return -1;
+	if ((release_link(app, "next", &next, &none) == -1 || next != release) &&
+	    fs_replace_link_nosync(app->fd, "next", new, err) == -1)
+		return -1;
+	return fs_rename_sync(app->fd, "next", app->fd, "current", err);
+}
+
+int flip(const struct app *app, unsigned release, struct error *err)
+{
+	unsigned live = release_current(app);
+
+	if (release_mark_live(app, release, err) == -1)
+		return -1;
+	return live == release ? drop_next(app, err) : flip_links(app, live, release, err);
+}
+
+/* repo.git/refs/releases, made where it is not there. */
+static int open_release_refs(const struct app *app, int *out, struct error *err)
+{
+	autoclose int refs_fd = -1;
+	bool new;
+
+	if (fs_open_dir(app->fd, "repo.git/refs", &refs_fd, err) == -1)
+		return -1;
+	new = !fs_exists(refs_fd, "releases");
+	if (fs_ensure_dir(refs_fd, "releases", 0755, out, err) == -1)
+		return -1;
+	return new ? fs_sync(refs_fd, err) : 0;
+}
+
+/* A loose ref of gitrepository-layout(5): the oid and a newline in a file of its name. No .lock
+ * beside it: nobody else writes below refs/releases (receive.hideRefs), and the app's lock is held.
+ */
+int publish_ref(const struct app *app, unsigned release, const char *commit, struct error *err)
+{
+	autofree char *name = xasprintf("%u", release), *text = xasprintf("%s\n", commit);
+	autoclose int fd = -1;
+
+	if (open_release_refs(app, &fd, err) == -1 ||
+	    fs_replace_file(fd, name, text, strlen(text), 0644, err) == -1)
+		return error_prefix(err, "publishing refs/releases/%u", release);
+	return 0;
+}
+
+int transaction_activate(struct app *app, unsigned release, const char *commit, struct error *err)
+{
+	struct error later = ERROR_INIT;
+
+	if (flip(app, release, err) == -1)
+		return error_prefix(err, "activating release %u", release);
+	if (publish_ref(app, release, commit, &later) == -1) /* settling does it again */
+		report_problem(&later, "the release is live, but git does not list it yet");
+	return 0;
+}
+
+int transaction_set_head(const struct app *app, const char *ref, struct error *err)
+{
+	autofree char *wanted = xasprintf("ref: %s\n", ref);
+	autostrbuf struct strbuf now = STRBUF_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(app->fd, "repo.git", &fd, err) == -1 ||
+	    fs_read_file(fd, "HEAD", HEAD_MAX, &now, err) == -1)
+		return -1;
+	if (strcmp(strbuf_str(&now), wanted) == 0)
+		return 0;
+	return fs_replace_file(fd, "HEAD", wanted, strlen(wanted), 0644, err);
+}
+
+void transaction_abandon(struct app *app, unsigned release)
+{
+	autorelease struct release_info r = {0};
+	struct error err = ERROR_INIT;
+	unsigned next;
+
+	if (release_link(app, "next", &next, &err) == 0 && next == release &&
+	    drop_next(app, &err) == -1)
+		report_problem(&err, "taking back what was staged");
+	if (release == release_current(app) || release_read(app, release, &r, &err) == -1)
+		return;
+	if (has_processes(&r) && ask_stop(release, &err) == -1)
+		report_problem(&err, "stopping what was started");
+	if (!r.live && release_remove(app, release, &err) == -1)
+		report_problem(&err, "taking back what was staged");
+}

@@ -1,0 +1,100 @@
+/* silver-deploy VERB APP [ARGS...]: the engine of a push, for verbs; started by silverd as the
+ * app's owner, in the environment of docs/CONTRACT.md. */
+#include <signal.h>
+#include "buildless/app.h"
+#include "buildless/verbs.h"
+#include "common/lock.h"
+
+enum { /* what main() sets up before the verb */
+       NEED_REPO = 1,
+       NEED_LOCK = 2, /* waits for the app's lock as long as a push does */
+       TRY_LOCK = 4,  /* leaves without a word when somebody else has it */
+};
+
+static const struct verb {
+	const char *name;
+	verb_fn run;
+	unsigned needs;
+	const char *args, *help;
+} verbs[] = {
+	{"status", verb_status, 0, "[--json]", "what is live"},
+	{"releases", verb_releases, 0, "[--json]", "the releases that are kept"},
+	{"rollback", verb_rollback, NEED_REPO | NEED_LOCK, "[RELEASE]",
+	 "make the previous release live, or RELEASE"},
+	{"activate", verb_activate, NEED_REPO | NEED_LOCK, "RELEASE", "make a kept release live"},
+	{"redeploy", verb_redeploy, NEED_REPO | NEED_LOCK, "[--fresh]",
+	 "make a new release of the live commit"},
+	{"branch", verb_branch, NEED_REPO | NEED_LOCK, "[BRANCH]",
+	 "show or set the branch whose pushes are deployed"},
+	{"logs", verb_logs, 0, "[-f] [-n LINES] [--release RELEASE]",
+	 "what the app's processes wrote"},
+	{"verify", verb_verify, NEED_REPO, "[--json]", "compare the live files with their commit"},
+	{"recover", verb_recover, NEED_REPO | NEED_LOCK, "",
+	 "make the deploy branch and the live release agree"},
+	{"settle", verb_settle, NEED_REPO | TRY_LOCK, "", "what is left to do behind a push"},
+};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static int usage(void)
+{
+	fputs("usage: silver-deploy VERB APP [ARGUMENT...]\n", stderr);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		autofree char *left = xasprintf("%s APP %s", verbs[i].name, verbs[i].args);
+
+		fprintf(stderr, "  %-45s %s\n", left, verbs[i].help);
+	}
+	return E_USAGE;
+}
+
+static int take_lock(const struct verb *verb, const struct app *app, struct error *err)
+{
+	autofree char *holder = xasprintf("%s: %s", app->user, verb->name);
+	int wait_ms = verb->needs & TRY_LOCK ? 0 : app->node.lock_wait_ms;
+
+	if (!(verb->needs & (NEED_LOCK | TRY_LOCK)))
+		return 0;
+	return lock_take(app->lock_fd, holder, wait_ms, err);
+}
+
+static int run(const struct verb *verb, struct app *app, int argc, char **argv, struct error *err)
+{
+	autorepo struct repo *repo = NULL;
+	struct verb_call call = {.app = app, .argv = argv, .argc = argc};
+
+	if (take_lock(verb, app, err) == -1) {
+		if (err->code == E_BUSY && (verb->needs & TRY_LOCK))
+			return 0;
+		return -1;
+	}
+	if ((verb->needs & NEED_REPO) && repo_open(&repo, app->repo_path, false, err) == -1)
+		return -1;
+	call.repo = repo;
+	return verb->run(&call, err);
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *verb = argc > 2 ? find_verb(argv[1]) : NULL;
+	struct error err = ERROR_INIT;
+	struct app app;
+	int r;
+
+	if (!verb)
+		return usage();
+	signal(SIGPIPE, SIG_IGN); /* a client that went away does not stop a flip half way */
+	if (app_open_from_environment(&app, &err) == -1)
+		return error_report(&err);
+	if (strcmp(app.name, argv[2]) != 0)
+		r = error_set(&err, E_USAGE, "this channel belongs to '%s'", app.name);
+	else
+		r = run(verb, &app, argc - 3, argv + 3, &err);
+	app_release(&app);
+	return r == -1 ? error_report(&err) : 0;
+}

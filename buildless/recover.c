@@ -1,0 +1,238 @@
+/* recover.c - the deploy ref and the live release agree again, from names and records alone. */
+#include "buildless/steps.h"
+
+#include "buildless/report.h"
+#include "common/fs.h"
+#include "common/names.h"
+#include "runtime/ask.h"
+
+/* The commit that the deploy branch names; "" while there is none. ref (may be NULL) is the
+ * caller's. */
+static int deploy_commit(struct repo *repo, char commit[OID_HEX], char **ref, struct error *err)
+{
+	autofree char *name = NULL;
+
+	*commit = '\0';
+	if (ref)
+		*ref = NULL;
+	if (transaction_deploy_ref(repo, &name, err) == -1)
+		return err->code == E_NOTFOUND ? 0 : -1;
+	if (repo_resolve(repo, name, false, commit, err) == -1)
+		return -1;
+	if (ref)
+		*ref = steal_ptr(&name);
+	return 0;
+}
+
+/* What `next` announces was accepted if, and only if, the ref names its commit. */
+static int recover_next(struct app *app, const char *commit, struct error *err)
+{
+	autorelease struct release_info r = {0};
+	struct error none = ERROR_INIT;
+	unsigned next;
+
+	if (!fs_exists(app->fd, "next"))
+		return 0;
+	if (release_link(app, "next", &next, &none) == -1 ||
+	    release_read(app, next, &r, &none) == -1 || strcmp(r.commit, commit) != 0)
+		return drop_next(app, err);
+	if (flip(app, next, err) == -1)
+		return error_prefix(err, "finishing release %u", next);
+	report_step("%s release %u, accepted earlier, is live now", app->name, next);
+	return 0;
+}
+
+/* Staged, and neither accepted nor announced: its push is over. */
+static int remove_staged(struct app *app, struct error *err)
+{
+	autofree unsigned *release = NULL;
+	struct error none = ERROR_INIT;
+	size_t n;
+
+	if (release_list(app, &release, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		autorelease struct release_info r = {0};
+
+		if (release_is_live(app, release[i]))
+			continue;
+		if (release_read(app, release[i], &r, &none) == 0 && has_processes(&r) &&
+		    ask_stop(release[i], &none) == -1)
+			report_problem(&none, "stopping a release that did not go live");
+		if (release_remove(app, release[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* The highest accepted release that is still there; 0: none. */
+static unsigned fallback(const struct app *app)
+{
+	autofree unsigned *release = NULL;
+	struct error none = ERROR_INIT;
+	unsigned previous;
+	size_t n;
+
+	if (release_link(app, "previous", &previous, &none) == 0 && release_is_live(app, previous))
+		return previous;
+	if (release_list(app, &release, &n, &none) == -1)
+		return 0;
+	while (n && !release_is_live(app, release[n - 1]))
+		n--;
+	return n ? release[n - 1] : 0;
+}
+
+static int recover_current(struct app *app, struct error *err)
+{
+	unsigned number;
+
+	if (!fs_exists(app->fd, "current") || release_current(app))
+		return 0;
+	number = fallback(app);
+	if (!number) {
+		report_step("%s: the live release is gone, and no other is left", app->name);
+		if (fs_unlink(app->fd, "current", err) == -1)
+			return -1;
+		return fs_sync(app->fd, err);
+	}
+	report_step("%s: the live release is gone; release %u is live again", app->name, number);
+	return release_set_link(app, "current", number, err);
+}
+
+int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
+{
+	struct error litter = ERROR_INIT;
+	char commit[OID_HEX];
+	unsigned n;
+
+	if (release_remove_unfinished(app, &n, &litter) == -1)
+		report_problem(&litter, "removing what was not finished");
+	if (deploy_commit(repo, commit, NULL, err) == -1 || recover_next(app, commit, err) == -1 ||
+	    remove_staged(app, err) == -1 || recover_current(app, err) == -1)
+		return error_prefix(err, "recovering %s", app->name);
+	return 0;
+}
+
+/* refs/releases/N for every accepted release, and for no other. */
+static int delete_stray_refs(struct app *app, struct repo *repo, const struct strv *names,
+			     struct error *err)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		uint64_t number;
+
+		if (str_to_uint(names->v[i] + strlen("refs/releases/"), UINT32_MAX, &number) &&
+		    release_is_live(app, (unsigned)number))
+			continue;
+		if (repo_delete_ref(repo, names->v[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static bool is_published(const struct strv *names, const struct strv *oids,
+			 const struct release_info *r)
+{
+	autofree char *ref = xasprintf("refs/releases/%u", r->number);
+
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->v[i], ref) == 0)
+			return strcmp(oids->v[i], r->commit) == 0;
+	return false;
+}
+
+static int recover_refs(struct app *app, struct repo *repo, struct error *err)
+{
+	autostrv struct strv names = STRV_INIT, oids = STRV_INIT;
+	autofree unsigned *release = NULL;
+	size_t n;
+
+	if (repo_list_refs(repo, "refs/releases/", &names, &oids, err) == -1 ||
+	    delete_stray_refs(app, repo, &names, err) == -1 ||
+	    release_list(app, &release, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		autorelease struct release_info r = {0};
+		struct error unreadable = ERROR_INIT;
+
+		if (release_read(app, release[i], &r, &unreadable) == -1) {
+			report_problem(&unreadable, "reading a release");
+			continue;
+		}
+		if (r.live && !is_published(&names, &oids, &r) &&
+		    publish_ref(app, r.number, r.commit, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* The ref was moved by hand, or the live release is gone: what the ref names goes live. */
+static int deploy_what_ref_names(struct app *app, struct repo *repo, const char *ref,
+				 const char *commit, struct error *err)
+{
+	const char *branch = str_starts(ref, "refs/heads/") ? ref + strlen("refs/heads/") : ref;
+	autorelease struct release_info done = {0};
+	struct appini ini;
+	bool reused;
+	int r;
+
+	if (transaction_read_appini(app, repo, commit, &ini, err) == -1)
+		return -1;
+	r = transaction_deploy(app, repo, commit, branch, &ini, 0, &done, &reused, err);
+	appini_release(&ini);
+	if (r == 0)
+		report_step("%s: %s names %.7s; release %u is live now", app->name, ref, commit,
+			    done.number);
+	return r;
+}
+
+/* Only a commit that breaks a rule, or that does not run, is taken back: a machine in trouble must
+ * not cost anybody a push. */
+static int agree(struct app *app, struct repo *repo, struct error *err)
+{
+	autorelease struct release_info live = {0};
+	struct error why = ERROR_INIT;
+	autofree char *ref = NULL;
+	unsigned current = release_current(app);
+	char commit[OID_HEX];
+
+	if (deploy_commit(repo, commit, &ref, err) == -1)
+		return -1;
+	if (!*commit)
+		return 0;
+	if (transaction_set_head(app, ref, err) == -1)
+		return -1;
+	if (current && release_read(app, current, &live, err) == -1)
+		return -1;
+	if (current && strcmp(live.commit, commit) == 0)
+		return 0;
+	if (deploy_what_ref_names(app, repo, ref, commit, &why) == 0)
+		return 0;
+	report_problem(&why, "deploying what the deploy branch names");
+	if (why.code == E_SYSTEM || why.code == E_BUSY || !current)
+		return 0;
+	report_step("%s: %s goes back from %.7s to %.7s, which is live", app->name, ref, commit,
+		    live.commit);
+	return repo_set_ref(repo, ref, live.commit, commit, "silver: back to what is live", err);
+}
+
+static int start_live(struct app *app, struct error *err)
+{
+	autorelease struct release_info live = {0};
+	unsigned current = release_current(app);
+
+	if (!current)
+		return 0;
+	if (release_read(app, current, &live, err) == -1)
+		return -1;
+	return has_processes(&live) ? ask_start(current, err) : 0;
+}
+
+int transaction_recover(struct app *app, struct repo *repo, bool start_processes, struct error *err)
+{
+	if (transaction_recover_links(app, repo, err) == -1)
+		return -1;
+	if (agree(app, repo, err) == -1 || recover_refs(app, repo, err) == -1 ||
+	    (start_processes && start_live(app, err) == -1))
+		return error_prefix(err, "recovering %s", app->name);
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* settle.c - what waits until the pusher has been answered: draining, retention, a spare slot.
+ *
+ * The next push of the app ends it with SIGTERM at any point, so each step leaves what recovery
+ * and the next push can use. */
+#include "buildless/steps.h"
+
+#include <signal.h>
+#include "buildless/report.h"
+#include "common/proc.h"
+#include "runtime/ask.h"
+
+/* nginx may have opened `current` just before the flip, and be about to connect. */
+#define GRACE_MS 1000
+/* What a push that ends us still grants a half laid-out slot: to finish costs less than to lay it
+ * out anew, and is far below the push's patience for the lock. */
+#define FINISH_SECONDS 2
+
+/* Never removed: live, previous, next, and the highest number, which the next one is counted from.
+ */
+static bool is_protected(const struct app *app, unsigned number, unsigned highest)
+{
+	static const char *const links[] = {"current", "previous", "next"};
+	struct error none = ERROR_INIT;
+	unsigned named;
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (release_link(app, links[i], &named, &none) == 0 && named == number)
+			return true;
+	return number == highest;
+}
+
+static int prune_one(struct app *app, struct repo *repo, unsigned number, struct error *err)
+{
+	autofree char *ref = xasprintf("refs/releases/%u", number);
+	autorelease struct release_info r = {0};
+	struct error ignored = ERROR_INIT;
+
+	/* An unreadable record: ask, too; there is nothing to stop then. */
+	if ((release_read(app, number, &r, &ignored) == -1 || has_processes(&r)) &&
+	    ask_stop(number, err) == -1)
+		return error_prefix(err, "stopping release %u", number);
+	if (release_remove(app, number, err) == -1)
+		return -1;
+	return repo ? repo_delete_ref(repo, ref, err) : 0;
+}
+
+int prune(struct app *app, struct repo *repo, struct error *err)
+{
+	autofree unsigned *release = NULL;
+	size_t n, spared = 0, room;
+
+	if (release_list(app, &release, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		spared += is_protected(app, release[i], release[n - 1]);
+	room = app->node.keep > spared ? app->node.keep - spared : 0;
+	for (size_t i = n; i-- > 0;) { /* the newest first */
+		if (is_protected(app, release[i], release[n - 1]))
+			continue;
+		if (room)
+			room--;
+		else if (prune_one(app, repo, release[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static volatile sig_atomic_t ending;
+
+static void finish_soon(int signal_number)
+{
+	(void)signal_number;
+	ending = 1;
+	alarm(FINISH_SECONDS); /* SIGALRM's default action */
+}
+
+/* A slot that already holds the live tree: the next push applies only its own difference. */
+static int prepare_spare(struct app *app, struct repo *repo, struct error *err)
+{
+	void (*usual)(int);
+	struct slot_work work;
+	struct slot live;
+	unsigned number;
+	bool new;
+	int r;
+
+	if (!live_slot(app, &live))
+		return 0;
+	if (slot_choose(app, &number, &new, err) == -1)
+		return -1;
+	usual = signal(SIGTERM, finish_soon);
+	r = slot_layout(app, repo, number, live.tree, &live, &work, err);
+	signal(SIGTERM, usual);
+	if (ending) {
+		alarm(0);
+		raise(SIGTERM);
+	}
+	return r;
+}
+
+static int drain(struct app *app, int64_t since_ms, struct error *err)
+{
+	int64_t left = GRACE_MS - (clock_ms() - since_ms);
+	autofree unsigned *release = NULL;
+	bool any = false;
+	size_t n;
+
+	if (release_list(app, &release, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n && !any; i++) {
+		autorelease struct release_info r = {0};
+
+		any = release_read(app, release[i], &r, err) == -1 || has_processes(&r);
+	}
+	if (!any)
+		return 0;
+	if (left > 0)
+		usleep((useconds_t)left * 1000);
+	return ask_only(release_current(app), err);
+}
+
+int transaction_settle(struct app *app, struct repo *repo, struct error *err)
+{
+	int64_t start = clock_ms();
+
+	if (transaction_recover(app, repo, false, err) == -1)
+		return -1;
+	if (!release_current(app))
+		return slot_empty_trash(app, err);
+	if (prune(app, repo, err) == -1 || prepare_spare(app, repo, err) == -1 ||
+	    drain(app, start, err) == -1)
+		return -1;
+	return slot_empty_trash(app, err);
+}

@@ -1,0 +1,333 @@
+/* show.c - the verbs that only look. Text or JSON on stdout; no lock is taken. */
+#include "buildless/verbs.h"
+
+#include "buildless/logs.h"
+#include "buildless/release.h"
+#include "buildless/report.h"
+#include "buildless/verify.h"
+#include "common/json.h"
+#include "common/names.h"
+
+#define LOG_LINES     100
+#define LOG_LINES_MAX 1000000
+
+static int wants_json(struct verb_call *call, bool *json, struct error *err)
+{
+	*json = call->argc == 1 && strcmp(call->argv[0], "--json") == 0;
+	if (call->argc && !*json)
+		return error_set(err, E_USAGE, "unknown argument '%s'", call->argv[0]);
+	return 0;
+}
+
+static void format_when(int64_t when, char out[32])
+{
+	time_t t = (time_t)when;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(out, 32, "-");
+}
+
+static void json_release(struct json *j, const char *key, const struct release_info *r)
+{
+	json_open(j, key, '{');
+	json_int(j, "release", r->number);
+	json_str(j, "commit", r->commit);
+	json_str(j, "tree", r->tree);
+	json_str(j, "branch", r->branch);
+	json_str(j, "subject", r->subject);
+	json_str(j, "who", r->who);
+	json_int(j, "when", r->when);
+	json_str(j, "platform", r->platform);
+	json_int(j, "files", (int64_t)r->files);
+	json_int(j, "changed", (int64_t)r->changed);
+	json_int(j, "slot", r->slot);
+	json_open(j, "times", '{');
+	json_int(j, "check_ms", r->check_ms);
+	json_int(j, "stage_ms", r->stage_ms);
+	json_int(j, "sync_ms", r->sync_ms);
+	json_int(j, "healthy_ms", r->healthy_ms);
+	json_close(j, '}');
+	json_close(j, '}');
+}
+
+static int print_out(const struct strbuf *s, struct error *err)
+{
+	if (fputs(strbuf_str(s), stdout) == EOF || fflush(stdout) == EOF)
+		return error_set(err, E_SYSTEM, "cannot write to standard output");
+	return 0;
+}
+
+/* What status and releases show; release_info_release() each, then free the list. */
+struct overview {
+	struct release_info *release;
+	size_t n;
+	unsigned current, previous;
+};
+
+static void overview_release(struct overview *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		release_info_release(&o->release[i]);
+	free(steal_ptr(&o->release));
+}
+
+static int overview_read(const struct app *app, struct overview *o, struct error *err)
+{
+	autofree unsigned *number = NULL;
+	struct error none = ERROR_INIT;
+	size_t n;
+
+	*o = (struct overview){0};
+	if (release_list(app, &number, &n, err) == -1)
+		return -1;
+	o->current = release_current(app);
+	if (release_link(app, "previous", &o->previous, &none) == -1)
+		o->previous = 0;
+	o->release = xcalloc(n + 1, sizeof(*o->release));
+	for (size_t i = 0; i < n; i++) { /* one may be pruned meanwhile */
+		if (release_read(app, number[i], &o->release[o->n], &none) == -1)
+			continue;
+		if (o->release[o->n].live)
+			o->n++;
+		else
+			release_info_release(&o->release[o->n]);
+	}
+	return 0;
+}
+
+static const struct release_info *overview_find(const struct overview *o, unsigned number)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (o->release[i].number == number)
+			return &o->release[i];
+	return NULL;
+}
+
+static void status_text(const struct app *app, const struct overview *o, const char *url,
+			struct strbuf *s)
+{
+	const struct release_info *live = overview_find(o, o->current);
+	char when[32];
+
+	strbuf_addf(s, "%s\n", app->name);
+	if (!live) {
+		strbuf_addstr(s, "  live      nothing yet\n");
+	} else {
+		format_when(live->when, when);
+		strbuf_addf(s, "  live      release %u\n", live->number);
+		strbuf_addf(s, "  commit    %.10s %s\n", live->commit, live->subject);
+		strbuf_addf(s, "  branch    %s\n", live->branch);
+		strbuf_addf(s, "  deployed  %s UTC by %s\n", when, live->who);
+		strbuf_addstr(s, "  files     ");
+		report_add_count(s, live->files);
+		strbuf_addf(s, "\n  platform  %s\n", live->platform);
+	}
+	strbuf_addf(s, "  address   %s\n", url);
+	if (o->previous)
+		strbuf_addf(s, "  previous  release %u\n", o->previous);
+	strbuf_addstr(s, "  kept     ");
+	for (size_t i = 0; i < o->n; i++)
+		strbuf_addf(s, " %u", o->release[i].number);
+	strbuf_addstr(s, o->n ? "\n" : " none\n");
+}
+
+static void status_json(const struct app *app, const struct overview *o, const char *url,
+			struct strbuf *s)
+{
+	const struct release_info *live = overview_find(o, o->current);
+	struct json j = {.out = s};
+
+	json_open(&j, NULL, '{');
+	json_str(&j, "app", app->name);
+	json_str(&j, "url", url);
+	if (live)
+		json_release(&j, "live", live);
+	else
+		json_str(&j, "live", NULL);
+	if (o->previous)
+		json_int(&j, "previous", o->previous);
+	else
+		json_str(&j, "previous", NULL);
+	json_open(&j, "kept", '[');
+	for (size_t i = 0; i < o->n; i++)
+		json_int(&j, NULL, o->release[i].number);
+	json_close(&j, ']');
+	json_close(&j, '}');
+	strbuf_addch(s, '\n');
+}
+
+int verb_status(struct verb_call *call, struct error *err)
+{
+	autofree char *url = node_url(&call->app->node, call->app->host);
+	autostrbuf struct strbuf s = STRBUF_INIT;
+	struct overview o;
+	bool json;
+
+	if (wants_json(call, &json, err) == -1 || overview_read(call->app, &o, err) == -1)
+		return -1;
+	if (json)
+		status_json(call->app, &o, url, &s);
+	else
+		status_text(call->app, &o, url, &s);
+	overview_release(&o);
+	return print_out(&s, err);
+}
+
+static void releases_text(const struct overview *o, struct strbuf *s)
+{
+	strbuf_addstr(s, "    RELEASE  COMMIT      DEPLOYED (UTC)       BY          SUBJECT\n");
+	for (size_t i = o->n; i-- > 0;) {
+		const struct release_info *r = &o->release[i];
+		char when[32];
+
+		format_when(r->when, when);
+		strbuf_addf(s, "%-3s %7u  %.10s  %s  %-10s  %s\n",
+			    r->number == o->current    ? "=>"
+			    : r->number == o->previous ? "<-"
+						       : "",
+			    r->number, r->commit, when, r->who, r->subject);
+	}
+}
+
+static void releases_json(const struct app *app, const struct overview *o, struct strbuf *s)
+{
+	struct json j = {.out = s};
+
+	json_open(&j, NULL, '{');
+	json_str(&j, "app", app->name);
+	if (o->current)
+		json_int(&j, "live", o->current);
+	else
+		json_str(&j, "live", NULL);
+	json_open(&j, "releases", '[');
+	for (size_t i = 0; i < o->n; i++)
+		json_release(&j, NULL, &o->release[i]);
+	json_close(&j, ']');
+	json_close(&j, '}');
+	strbuf_addch(s, '\n');
+}
+
+int verb_releases(struct verb_call *call, struct error *err)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+	struct overview o;
+	bool json;
+
+	if (wants_json(call, &json, err) == -1 || overview_read(call->app, &o, err) == -1)
+		return -1;
+	if (json)
+		releases_json(call->app, &o, &s);
+	else if (o.n)
+		releases_text(&o, &s);
+	else
+		report_step("%s has no release yet; 'git push silver master' makes one",
+			    call->app->name);
+	overview_release(&o);
+	return print_out(&s, err);
+}
+
+int verb_logs(struct verb_call *call, struct error *err)
+{
+	uint64_t lines = LOG_LINES, release = 0;
+	bool follow = false;
+
+	for (int i = 0; i < call->argc; i++) {
+		const char *word = call->argv[i],
+			   *value = i + 1 < call->argc ? call->argv[i + 1] : "";
+
+		if (strcmp(word, "-f") == 0) {
+			follow = true;
+			continue;
+		}
+		if (strcmp(word, "-n") == 0 && str_to_uint(value, LOG_LINES_MAX, &lines)) {
+			i++;
+			continue;
+		}
+		if (strcmp(word, "--release") == 0 && str_to_uint(value, UINT32_MAX, &release)) {
+			i++;
+			continue;
+		}
+		return error_set(err, E_USAGE, "'%s': logs APP [-f] [-n LINES] [--release N]",
+				 word);
+	}
+	return logs_print(call->app, (unsigned)release, lines, follow, err);
+}
+
+struct findings {
+	struct strbuf *out;
+	struct json *json; /* NULL: text */
+	size_t n;
+};
+
+static void add_finding(void *ctx, const char *kind, const char *path)
+{
+	struct findings *f = ctx;
+
+	f->n++;
+	if (f->json) {
+		json_open(f->json, NULL, '{');
+		json_str(f->json, "kind", kind);
+		json_str(f->json, "path", path);
+		json_close(f->json, '}');
+		return;
+	}
+	strbuf_addf(f->out, "%-8s ", kind);
+	name_add_printable(f->out, path, strlen(path));
+	strbuf_addch(f->out, '\n');
+}
+
+static int verify_live(struct verb_call *call, const struct release_info *live, bool as_json,
+		       struct strbuf *s, size_t *found, uint64_t *files, struct error *err)
+{
+	struct json j = {.out = s};
+	struct findings f = {.out = s, .json = as_json ? &j : NULL};
+
+	if (as_json) {
+		json_open(&j, NULL, '{');
+		json_str(&j, "app", call->app->name);
+		json_int(&j, "release", live->number);
+		json_str(&j, "commit", live->commit);
+		json_open(&j, "findings", '[');
+	}
+	if (verify_release(call->app, call->repo, live, add_finding, &f, files, err) == -1)
+		return -1;
+	*found = f.n;
+	if (as_json) {
+		json_close(&j, ']');
+		json_int(&j, "files", (int64_t)*files);
+		json_bool(&j, "ok", f.n == 0);
+		json_close(&j, '}');
+		strbuf_addch(s, '\n');
+	}
+	return 0;
+}
+
+int verb_verify(struct verb_call *call, struct error *err)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT, count = STRBUF_INIT;
+	autorelease struct release_info live = {0};
+	unsigned current = release_current(call->app);
+	uint64_t files;
+	size_t found;
+	bool json;
+
+	if (wants_json(call, &json, err) == -1)
+		return -1;
+	if (!current)
+		return error_set(err, E_NOTFOUND, "nothing of %s is live yet", call->app->name);
+	if (release_read(call->app, current, &live, err) == -1 ||
+	    verify_live(call, &live, json, &s, &found, &files, err) == -1 ||
+	    print_out(&s, err) == -1)
+		return -1;
+	report_add_count(&count, files);
+	if (found)
+		return error_set(err, E_REFUSED,
+				 "%zu of the files of release %u are not what commit %.10s says; "
+				 "'silver redeploy %s --fresh' lays them out anew",
+				 found, current, live.commit, call->app->name);
+	if (!json)
+		report_step("%s release %u: %s files are what commit %.10s says", call->app->name,
+			    current, count.buf, live.commit);
+	return 0;
+}

@@ -1,0 +1,219 @@
+/* stage.c - a commit becomes a release that is complete, on disk, and not live. */
+#include "buildless/steps.h"
+
+#include "buildless/report.h"
+#include "common/names.h"
+#include "common/proc.h"
+#include "services/environment.h"
+
+#define SUBJECT_MAX 200
+
+static int compose_env(const struct app *app, unsigned number, unsigned slot, const char *commit,
+		       struct strv *env, char digest[OID_HEX], struct error *err)
+{
+	struct environment_release release = {
+		.node = &app->node,
+		.app = app->name,
+		.host = app->host,
+		.number = number,
+		.slot = slot,
+		.commit = commit,
+	};
+	autostrbuf struct strbuf text = STRBUF_INIT;
+
+	if (environment_compose(&release, env, err) == -1)
+		return error_prefix(err, "composing the environment");
+	strv_sort(env);
+	release_format_env(env, &text);
+	repo_hash(strbuf_str(&text), text.len, digest);
+	return 0;
+}
+
+/* Would a new release of the commit have the same environment as this kept one? */
+static bool same_env(const struct app *app, const struct release_info *kept)
+{
+	autostrv struct strv env = STRV_INIT;
+	struct error ignored = ERROR_INIT;
+	char digest[OID_HEX];
+
+	return compose_env(app, kept->number, kept->slot, kept->commit, &env, digest, &ignored) ==
+		       0 &&
+	       strcmp(digest, kept->env_digest) == 0;
+}
+
+/* The newest kept release of the commit; false: none. */
+static bool find_kept(const struct app *app, const char *commit, struct release_info *out)
+{
+	struct error ignored = ERROR_INIT;
+	autofree unsigned *release = NULL;
+	size_t n;
+
+	if (release_list(app, &release, &n, &ignored) == -1)
+		return false;
+	while (n--) {
+		if (release_read(app, release[n], out, &ignored) == -1)
+			continue;
+		if (out->live && strcmp(out->commit, commit) == 0 && same_env(app, out))
+			return true;
+		release_info_release(out);
+	}
+	return false;
+}
+
+bool live_slot(const struct app *app, struct slot *out)
+{
+	struct error ignored = ERROR_INIT;
+	unsigned current = release_current(app), slot;
+
+	return current && release_slot(app, current, &slot, &ignored) == 0 &&
+	       slot_read(app, slot, out, &ignored) == 0;
+}
+
+/* A slot that holds the very tree serves this release as well: trees in use are never changed. */
+static int find_tree(const struct app *app, const char *tree, unsigned *number, struct error *err)
+{
+	autofree struct slot *slots = NULL;
+	size_t n;
+
+	if (slot_list(app, &slots, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (!slots[i].clean || strcmp(slots[i].tree, tree) != 0)
+			continue;
+		*number = slots[i].number;
+		return 0;
+	}
+	return error_set(err, E_NOTFOUND, "no slot holds tree '%s'", tree);
+}
+
+/* Slots follow retention: where settling was interrupted again and again, its part is done here
+ * rather than laying out yet another slot from nothing. */
+static int choose_slot(struct app *app, unsigned *number, struct error *err)
+{
+	bool new;
+
+	if (slot_choose(app, number, &new, err) == -1)
+		return -1;
+	if (!new)
+		return 0;
+	if (prune(app, NULL, err) == -1)
+		return -1;
+	return slot_choose(app, number, &new, err);
+}
+
+static int layout(struct app *app, struct repo *repo, unsigned flags, struct release_info *r,
+		  struct error *err)
+{
+	struct slot live;
+	bool link = !(flags & TRANSACTION_FRESH) && live_slot(app, &live);
+	struct slot_work work;
+
+	if ((flags & TRANSACTION_FRESH) || find_tree(app, r->tree, &r->slot, err) == -1) {
+		if (choose_slot(app, &r->slot, err) == -1)
+			return -1;
+		if ((flags & TRANSACTION_FRESH) && slot_forget(app, r->slot, err) == -1)
+			return -1;
+	}
+	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
+		return -1;
+	r->files = work.files;
+	r->stage_ms = work.apply_ms;
+	r->sync_ms = work.sync_ms;
+	return 0;
+}
+
+static int count_changed(const struct app *app, struct repo *repo, struct release_info *r,
+			 struct error *err)
+{
+	autorelease struct release_info live = {0};
+	struct error ignored = ERROR_INIT;
+	unsigned current = release_current(app);
+
+	r->changed = r->files;
+	if (!current || release_read(app, current, &live, &ignored) == -1)
+		return 0;
+	return repo_count_changed(repo, live.tree, r->tree, &r->changed, err);
+}
+
+static char *printable_subject(const char *subject)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+
+	name_add_printable(&s, subject, strnlen(subject, SUBJECT_MAX));
+	return strbuf_detach(&s);
+}
+
+static char *copy(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+static int stage_new(struct app *app, struct repo *repo, const char *branch,
+		     const struct appini *ini, unsigned flags, struct release_info *r,
+		     struct error *err)
+{
+	autostrv struct strv env = STRV_INIT;
+	int64_t start;
+
+	if (release_next_number(app, &r->number, err) == -1 ||
+	    release_remove(app, r->number, err) == -1 || /* staged once, never accepted */
+	    layout(app, repo, flags, r, err) == -1 || count_changed(app, repo, r, err) == -1)
+		return -1;
+	if (compose_env(app, r->number, r->slot, r->commit, &env, r->env_digest, err) == -1)
+		return -1;
+	r->branch = xstrdup(branch);
+	r->who = xstrdup(app->user);
+	r->platform = xstrdup(ini->platform ? ini->platform : "python");
+	r->runner = copy(ini->runner);
+	r->health = copy(ini->health);
+	r->when = clock_utc_ms() / 1000;
+	start = clock_ms();
+	if (release_write(app, r, &env, err) == -1)
+		return -1;
+	r->sync_ms += clock_ms() - start;
+	return 0;
+}
+
+/* A kept release is complete but for its slot, which somebody may have removed. */
+static int stage_kept(struct app *app, struct repo *repo, const struct release_info *r,
+		      struct error *err)
+{
+	struct slot live;
+	bool link = live_slot(app, &live);
+	struct slot_work work;
+
+	return slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err);
+}
+
+int stage_release(struct app *app, struct repo *repo, const char *commit, const char *branch,
+		  const struct appini *ini, unsigned flags, struct release_info *out, bool *reused,
+		  struct error *err)
+{
+	struct repo_commit c;
+	int r;
+
+	*out = (struct release_info){0};
+	*reused = !(flags & TRANSACTION_NEW) && find_kept(app, commit, out);
+	if (*reused) {
+		r = stage_kept(app, repo, out, err);
+	} else {
+		*out = (struct release_info){0};
+		if (repo_read_commit(repo, commit, &c, err) == -1)
+			return -1;
+		memcpy(out->commit, commit, OID_HEX);
+		memcpy(out->tree, c.tree, OID_HEX);
+		out->subject = printable_subject(c.subject);
+		repo_commit_release(&c);
+		r = stage_new(app, repo, branch, ini, flags, out, err);
+	}
+	if (r == -1)
+		release_info_release(out);
+	return r;
+}
+
+int transaction_stage(struct app *app, struct repo *repo, const char *commit, const char *branch,
+		      const struct appini *ini, struct release_info *out, bool *reused,
+		      struct error *err)
+{
+	return stage_release(app, repo, commit, branch, ini, 0, out, reused, err);
+}

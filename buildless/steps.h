@@ -1,0 +1,25 @@
+/* steps.h - what the files of the transaction share among themselves; others use transaction.h. */
+#pragma once
+#include "buildless/slot.h"
+#include "buildless/transaction.h"
+
+/* transaction_stage() with the flags of transaction_deploy(). */
+MUST_CHECK int stage_release(struct app *app, struct repo *repo, const char *commit,
+			     const char *branch, const struct appini *ini, unsigned flags,
+			     struct release_info *out, bool *reused, struct error *err);
+/* The slot of the live release, if it is clean; *out is not set otherwise. */
+bool live_slot(const struct app *app, struct slot *out);
+
+/* The flip alone: `live`, previous, current. On disk. */
+MUST_CHECK int flip(const struct app *app, unsigned release, struct error *err);
+/* refs/releases/N names the commit. On disk. Needs no libgit2. */
+MUST_CHECK int publish_ref(const struct app *app, unsigned release, const char *commit,
+			   struct error *err);
+/* Removes `next`. On disk. */
+MUST_CHECK int drop_next(const struct app *app, struct error *err);
+
+/* Does the release have processes at all? */
+bool has_processes(const struct release_info *release);
+
+/* Removes releases that retention does not keep; with their refs, if repo is not NULL. */
+MUST_CHECK int prune(struct app *app, struct repo *repo, struct error *err);

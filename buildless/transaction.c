@@ -1,0 +1,123 @@
+#include "buildless/transaction.h"
+
+#include "buildless/report.h"
+#include "buildless/steps.h"
+
+#define APPINI_MAX (1 << 20)
+
+static bool ref_exists(struct repo *repo, const char *ref)
+{
+	struct error none = ERROR_INIT;
+	char oid[OID_HEX];
+
+	return repo_resolve(repo, ref, false, oid, &none) == 0;
+}
+
+int transaction_deploy_ref(struct repo *repo, char **out, struct error *err)
+{
+	static const char *const usual[] = {"refs/heads/master", "refs/heads/main"};
+	autofree char *head = NULL;
+
+	*out = NULL;
+	if (repo_head_name(repo, &head, err) == -1)
+		return -1;
+	if (ref_exists(repo, head))
+		*out = steal_ptr(&head);
+	for (size_t i = 0; !*out && i < ARRAY_SIZE(usual); i++)
+		if (ref_exists(repo, usual[i]))
+			*out = xstrdup(usual[i]);
+	return *out ? 0 : error_set(err, E_NOTFOUND, "nothing was pushed to a deploy branch yet");
+}
+
+int transaction_read_appini(const struct app *app, struct repo *repo, const char *commit,
+			    struct appini *ini, struct error *err)
+{
+	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct repo_commit c;
+	int r;
+
+	*ini = (struct appini){0};
+	if (repo_read_commit(repo, commit, &c, err) == -1)
+		return -1;
+	r = repo_read_path(repo, c.tree, "app.ini", APPINI_MAX, &text, NULL, err);
+	repo_commit_release(&c);
+	if (r == -1)
+		return -1;
+	if (appini_parse(ini, app->name, strbuf_str(&text), text.len, &errors, &warnings) == 0)
+		return 0;
+	appini_release(ini);
+	return error_set(err, E_REFUSED, "%s", errors.n ? errors.v[0] : "app.ini is wrong");
+}
+
+int transaction_deploy(struct app *app, struct repo *repo, const char *commit, const char *branch,
+		       const struct appini *ini, unsigned flags, struct release_info *out,
+		       bool *reused, struct error *err)
+{
+	if (stage_release(app, repo, commit, branch, ini, flags, out, reused, err) == -1)
+		return -1;
+	if (transaction_prove(app, out, err) == 0 &&
+	    transaction_intend(app, out->number, err) == 0 &&
+	    transaction_activate(app, out->number, commit, err) == 0)
+		return 0;
+	transaction_abandon(app, out->number);
+	release_info_release(out);
+	return -1;
+}
+
+static int unknown_release(const struct app *app, unsigned release, struct error *err)
+{
+	autostrbuf struct strbuf list = STRBUF_INIT;
+	autofree unsigned *kept = NULL;
+	size_t n;
+
+	if (release_list(app, &kept, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (release_is_live(app, kept[i]))
+			strbuf_addf(&list, "%s%u", list.len ? ", " : "", kept[i]);
+	return error_set(err, E_NOTFOUND, "%s has no release %u; it has %s", app->name, release,
+			 list.len ? list.buf : "none");
+}
+
+static int ready_kept(struct app *app, struct repo *repo, struct release_info *r, struct error *err)
+{
+	struct slot live;
+	bool link = live_slot(app, &live);
+	struct slot_work work;
+
+	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1 ||
+	    transaction_prove(app, r, err) == -1)
+		return -1;
+	return transaction_intend(app, r->number, err);
+}
+
+/* From the intent on, recovery finishes what the ref says. */
+static int move_deploy_branch(struct repo *repo, const char *commit, struct error *err)
+{
+	autofree char *ref = NULL;
+	char old[OID_HEX];
+
+	if (transaction_deploy_ref(repo, &ref, err) == -1 ||
+	    repo_resolve(repo, ref, false, old, err) == -1)
+		return -1;
+	return repo_set_ref(repo, ref, commit, old, "silver: activate", err);
+}
+
+int transaction_activate_kept(struct app *app, struct repo *repo, unsigned release,
+			      struct error *err)
+{
+	autorelease struct release_info r = {0};
+
+	if (!release_is_live(app, release))
+		return unknown_release(app, release, err);
+	if (release == release_current(app))
+		return error_set(err, E_REFUSED, "release %u is live already", release);
+	if (release_read(app, release, &r, err) == -1)
+		return -1;
+	if (ready_kept(app, repo, &r, err) == -1 || move_deploy_branch(repo, r.commit, err) == -1) {
+		transaction_abandon(app, release);
+		return -1;
+	}
+	return transaction_activate(app, release, r.commit, err);
+}

@@ -1,0 +1,25 @@
+/* verbs.h - what silver-deploy does, one function per verb (docs/CONTRACT.md). */
+#pragma once
+#include "buildless/app.h"
+#include "buildless/git.h"
+
+struct verb_call {
+	struct app *app;
+	struct repo *repo; /* NULL where the verb needs none */
+	char **argv;       /* what follows the app's name; NULL-terminated */
+	int argc;
+};
+
+typedef int (*verb_fn)(struct verb_call *call, struct error *err);
+
+int verb_settle(struct verb_call *call, struct error *err);
+int verb_recover(struct verb_call *call, struct error *err);
+int verb_rollback(struct verb_call *call, struct error *err);
+int verb_activate(struct verb_call *call, struct error *err);
+int verb_redeploy(struct verb_call *call, struct error *err);
+int verb_branch(struct verb_call *call, struct error *err);
+
+int verb_status(struct verb_call *call, struct error *err);
+int verb_releases(struct verb_call *call, struct error *err);
+int verb_logs(struct verb_call *call, struct error *err);
+int verb_verify(struct verb_call *call, struct error *err);
