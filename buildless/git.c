@@ -317,6 +317,26 @@ void repo_commit_release(struct repo_commit *c)
 	free(steal_ptr(&c->subject));
 }
 
+int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX], struct error *err)
+{
+	autoobject git_object *object = NULL, *peeled = NULL;
+	git_oid id;
+	int r;
+
+	if (parse_oid(oid, &id, err) == -1)
+		return -1;
+	r = git_object_lookup(&object, repo->git, &id, GIT_OBJECT_ANY);
+	if (r < 0)
+		return fail(err, r, "read the object", oid);
+	r = git_object_peel(&peeled, object, GIT_OBJECT_COMMIT);
+	if (r == GIT_EPEEL || r == GIT_EINVALIDSPEC)
+		return error_set(err, E_NOTFOUND, "'%s' leads to no commit", oid);
+	if (r < 0)
+		return fail(err, r, "peel the object", oid);
+	git_oid_tostr(commit, OID_HEX, git_object_id(peeled));
+	return 0;
+}
+
 int repo_check_complete(struct repo *repo, const char *oid, struct error *err)
 {
 	git_revwalk *walk = NULL;

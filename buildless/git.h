@@ -62,6 +62,9 @@ MUST_CHECK int repo_object_type(struct repo *repo, const char *oid, enum repo_ty
 MUST_CHECK int repo_read_commit(struct repo *repo, const char *oid, struct repo_commit *out,
 				struct error *err);
 void repo_commit_release(struct repo_commit *c);
+/* The commit that a tag leads to, or the commit itself. E_NOTFOUND: it leads to a tree or a file. */
+MUST_CHECK int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX],
+				struct error *err);
 /* Is every parent of every commit there that `oid` has and the present refs have not? E_REFUSED: a
  * parent is missing (shallow). */
 MUST_CHECK int repo_check_complete(struct repo *repo, const char *oid, struct error *err);

@@ -255,7 +255,13 @@ static int check_object(struct gate *g, const struct push_ref *ref, const char *
 static int check_complete(struct gate *g, const struct push_ref *ref, const char *shown,
 			  struct error *err)
 {
-	if (push_ref_deletes(ref) || repo_check_complete(g->repo, ref->new_oid, err) == 0)
+	char commit[OID_HEX];
+
+	if (push_ref_deletes(ref))
+		return 0;
+	if (repo_peel_commit(g->repo, ref->new_oid, commit, err) == -1)
+		return err->code == E_NOTFOUND ? 0 : -1; /* a tag may name any object */
+	if (repo_check_complete(g->repo, commit, err) == 0)
 		return 0;
 	if (err->code != E_REFUSED)
 		return -1;

@@ -5,7 +5,6 @@
  * double entries, and the spellings of ".git" that only other file systems take for it. */
 #include "hooks/gate.h"
 
-#include <ctype.h>
 #include <strings.h>
 #include "buildless/packages.h"
 #include "common/names.h"
@@ -245,19 +244,33 @@ static int check_packages(struct gate *g, const struct appini *ini, struct error
 	return 0;
 }
 
+static bool has_appini(struct gate *g, struct error *err)
+{
+	struct repo_tree *root = NULL;
+	struct repo_entry entry;
+	bool found = repo_tree_open(g->repo, g->tree, &root, err) == 0 &&
+		     repo_tree_find(root, "app.ini", &entry);
+
+	repo_tree_free(root);
+	return found;
+}
+
+/* 1: read; 0: it cannot be, and a finding says why. */
 static int read_appini(struct gate *g, struct strbuf *text, struct error *err)
 {
+	struct error ignored = ERROR_INIT;
+
 	if (repo_read_path(g->repo, g->tree, "app.ini", APPINI_MAX, text, NULL, err) == 0)
 		return 1;
-	if (err->code == E_NOTFOUND)
+	if (err->code != E_NOTFOUND && err->code != E_REFUSED)
+		return -1;
+	if (err->code == E_REFUSED || has_appini(g, &ignored)) /* a link that leads nowhere */
+		add(g->errors, "app.ini: it cannot be read: %s", err->text);
+	else
 		add(g->errors,
 		    "app.ini: there is none at the top of the tree; a small one is\n%s"
 		    "(app.ini(5); `platform = static` serves the files below static/)",
 		    appini_example());
-	else if (err->code == E_REFUSED)
-		add(g->errors, "app.ini: %s", err->text);
-	else
-		return -1;
 	return 0;
 }
 
