@@ -1,0 +1,77 @@
+#!/bin/sh
+# kill -9 of every process of a push, at each call that changes the disk: the lock is free, ref and live agree, the
+# next push works. The hooks run below strace, which kills at the K-th such call; then git receive-pack is killed too.
+. "$(dirname "$0")/lib.sh"
+
+if [ -n "${SAN:-}" ]; then
+	skip '15 16 crash sweep' 'the leak checker does not work below strace'
+	done_testing
+	exit
+fi
+command -v strace >/dev/null || bail 'strace is missing'
+
+# An installation of our own, whose hooks can be told to die.
+cp -a "$USR" "$TMP/usr-crash"
+USR=$TMP/usr-crash
+chmod 755 "$TMP"
+mkdir "$USR/lib/silver/real" "$TMP/crash"
+chmod 777 "$TMP/crash"
+for hook in pre-receive post-receive; do
+	ln -s ../silver-hook "$USR/lib/silver/real/$hook"
+	rm "$USR/lib/silver/hooks/$hook"
+	cat >"$USR/lib/silver/hooks/$hook" <<-END
+		#!/bin/bash
+		real=$USR/lib/silver/real/$hook
+		[ -s $TMP/crash/$hook ] || exec \$real
+		k=\$(<$TMP/crash/$hook)
+		strace -f -qq -o $TMP/crash/trace.\$\$ -e trace=\$(<$TMP/crash/calls) \\
+			-e inject=\$(<$TMP/crash/calls):signal=KILL:when=\$k \$real
+		status=\$?
+		[ \$status -ge 128 ] || exit \$status
+		echo killed >$TMP/crash/killed
+		kill -KILL \$PPID \$\$
+	END
+	chmod 755 "$USR/lib/silver/hooks/$hook"
+done
+echo 'rename,renameat,renameat2,linkat,symlinkat,unlinkat,mkdirat,fsync,fdatasync,syncfs' >"$TMP/crash/calls"
+
+start_silverd
+new_app blog
+commit_app 0
+push || bail 'the first push failed'
+
+n=0
+sweep() { # HOOK
+	k=0
+	while :; do
+		k=$((k + 1)) n=$((n + 1))
+		wait_until 20 settled
+		echo $k >"$TMP/crash/$1"
+		rm -f "$TMP/crash/killed"
+		rm -rf "$REPO/d$((n - 1))"
+		mkdir "$REPO/d$n" && echo $n >"$REPO/d$n/f"
+		commit_app $n
+		must=
+		push || must=$?
+		: >"$TMP/crash/$1"
+		[ -e "$TMP/crash/killed" ] || break
+		where=$(tail -n 2 "$(find "$TMP/crash" -name 'trace.*' -newer "$REPO/d$n/f" | head -n 1)" | head -n 1 | cut -c1-70)
+		rm -f "$TMP"/crash/trace.*
+		ok "15 $1 killed at call $k ($where): the lock is free" wait_until 20 settled
+		ok '16   ref and live agree' wait_until 20 ref_is_live
+		ok '16   what is live serves' serves "$(git -C "$REPO" log -1 --format=%s "$(record commit)" | sed 's/version //')"
+		n=$((n + 1))
+		commit_app $n
+		ok '15   the next push works' push
+		ok '     and is live' serves $n
+		ok '     wholly' tree_is_exact
+		[ $k -lt 60 ] || break
+	done
+	ok "15 $1 ran through after $((k - 1)) kills" test "$k" -gt 2
+	ok '   and that push landed' test -z "$must"
+}
+sweep pre-receive
+sweep post-receive
+ok '   nothing is left half' wait_until 20 nothing_half
+ok '29 verify is clean' verb verify blog
+done_testing
