@@ -23,8 +23,8 @@ struct push {
 MUST_CHECK int push_read(struct push *out, int fd, struct error *err);
 void push_release(struct push *p);
 bool push_ref_deletes(const struct push_ref *ref);
-/* Sets p->deploy. *deploy_ref is the ref whose pushes are deployed, p->deploy's name or another; on the first push of all
- * what HEAD names, master or main, whichever is pushed. The caller frees. */
+/* Sets p->deploy. *deploy_ref is the ref whose pushes are deployed, p->deploy's name or another; on
+ * the first push of all what HEAD names, master or main, whichever is pushed. The caller frees. */
 MUST_CHECK int push_choose(struct push *p, struct repo *repo, char **deploy_ref,
 			   struct strv *warnings, struct error *err);
 /* Which ref deploys, and the findings about refs: DESIGN.md's table. */

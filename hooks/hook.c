@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 
 	/* a client that is gone ends the words, not the deploy */
 	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stderr, NULL, _IOLBF, 0); /* each write(2) is a packet to the client */
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
 		if (strcmp(name, hooks[i].name) == 0)
 			return hooks[i].run();

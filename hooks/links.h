@@ -1,9 +1,10 @@
 /* links.h - the symbolic links of a tree: none may lead out of it.
  *
- * A link is safe by itself when its target is relative and ".." stands only at its start, as often as the link is deep
- * at most: the directories above a link are directories, so it goes up to one of them and then down, where only other
- * safe links can be. A ".." behind a name is safe where all before it are directories; what was a directory when
- * that link was looked at may be a link in a later push, so a push that brings a link has all such links looked at again. */
+ * A link is safe by itself when its target is relative and ".." stands only at its start, as often
+ * as the link is deep at most: the directories above a link are directories, so it goes up to one
+ * of them and then down, where only other safe links can be. A ".." behind a name is safe where all
+ * before it are directories; what was a directory when that link was looked at may be a link in a
+ * later push, so a push that brings a link has all such links looked at again. */
 #pragma once
 #include "buildless/git.h"
 

@@ -55,33 +55,23 @@ static int say_files(struct repo *repo, const char *old_tree, const char *new_tr
 	return result;
 }
 
-/* The number of the release: that of a kept one with this commit (*kept), else the next one. */
-static int find_number(const struct app *app, const char *commit, unsigned *number, bool *kept,
-		       struct error *err)
+/* The newest kept release of the commit, which would be live again; 0: none. */
+static int find_kept(const struct app *app, const char *commit, unsigned *number, struct error *err)
 {
 	autofree unsigned *list = NULL;
-	unsigned highest = 0;
 	size_t n;
 
-	*kept = false;
+	*number = 0;
 	if (release_list(app, &list, &n, err) == -1)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		struct release_info info = RELEASE_INFO_INIT;
-		bool same;
+	while (n-- && *number == 0) {
+		autorelease struct release_info info = RELEASE_INFO_INIT;
 
-		if (release_read(app, list[i], &info, err) == -1)
+		if (release_read(app, list[n], &info, err) == -1)
 			return -1;
-		same = info.live && strcmp(info.commit, commit) == 0;
-		if (info.live)
-			highest = list[i];
-		if (same)
-			*number = list[i];
-		*kept = *kept || same;
-		release_info_release(&info);
+		if (info.live && strcmp(info.commit, commit) == 0)
+			*number = info.number;
 	}
-	if (!*kept)
-		*number = highest + 1;
 	return 0;
 }
 
@@ -111,18 +101,18 @@ static void say_settings(const struct release_info *live, const struct appini *i
 static int say_deploy(const struct app *app, struct repo *repo, const struct push_ref *ref,
 		      const struct release_info *live, const struct appini *ini, struct error *err)
 {
+	autofree char *subject = NULL;
 	struct repo_commit commit;
-	unsigned number;
-	bool kept;
+	unsigned kept, next;
 	int result;
 
-	if (find_number(app, ref->new_oid, &number, &kept, err) == -1 ||
+	if (find_kept(app, ref->new_oid, &kept, err) == -1 ||
+	    release_next_number(app, &next, err) == -1 ||
 	    repo_read_commit(repo, ref->new_oid, &commit, err) == -1)
 		return -1;
-	autofree char *subject = words_name(commit.subject);
-	words_say("plan: %s release %u%s from %.7s '%.100s'", app->name, number,
-		  kept ? ", which is kept, would be live again" : " would be made and live",
-		  ref->new_oid, subject);
+	subject = words_name(commit.subject);
+	words_say("plan: %.7s '%.100s' would be %s release %u%s", ref->new_oid, subject, app->name,
+		  kept ? kept : next, kept ? " again, which is kept" : "");
 	result = say_files(repo, live ? live->tree : "", commit.tree, err);
 	if (result == 0)
 		say_settings(live, ini);

@@ -5,4 +5,5 @@
 
 /* live is NULL where nothing is live yet. */
 MUST_CHECK int plan_say(const struct app *app, struct repo *repo, const struct push *push,
-			const struct release_info *live, const struct appini *ini, struct error *err);
+			const struct release_info *live, const struct appini *ini,
+			struct error *err);

@@ -6,6 +6,7 @@
 #include "common/fs.h"
 #include "common/lock.h"
 #include "hooks/gate.h"
+#include "hooks/location.h"
 #include "hooks/words.h"
 
 #define REFS_TOLD_MAX 10
@@ -21,60 +22,71 @@ static bool ref_file_names(const struct app *app, const char *ref, const char *o
 	       strncmp(text.buf, oid, 40) == 0;
 }
 
-/* The line of the push that the staged release waits for, or NULL. */
-static const struct push_ref *find_staged_ref(const struct app *app, const struct push *push,
-					      const struct release_info *staged)
+/* What HEAD names, or NULL. The caller frees. */
+static char *read_head(const struct app *app)
 {
-	autofree char *name = xasprintf("refs/heads/%s", staged->branch);
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error ignored = ERROR_INIT;
+	const char *name;
 
-	for (size_t i = 0; i < push->n; i++)
-		if (strcmp(push->ref[i].name, name) == 0 &&
-		    strcmp(push->ref[i].new_oid, staged->commit) == 0 &&
-		    ref_file_names(app, name, staged->commit))
+	if (fs_read_file(app->fd, "repo.git/HEAD", 4096, &text, &ignored) == -1 ||
+	    !str_starts(strbuf_str(&text), "ref: "))
+		return NULL;
+	name = text.buf + strlen("ref: ");
+	return xstrndup(name, strcspn(name, "\n"));
+}
+
+static const struct push_ref *find_ref(const struct push *push, const char *name)
+{
+	for (size_t i = 0; name && i < push->n; i++)
+		if (strcmp(push->ref[i].name, name) == 0)
 			return &push->ref[i];
 	return NULL;
 }
 
-/* 1: the staged release is live; 0: nothing is staged for what was pushed. */
-static int activate_staged(struct app *app, struct push *push, struct error *err)
+/* The line of the push that the staged release waits for, or NULL: HEAD's, or on the first push of
+ * all, before HEAD is right, that of the branch it was staged from. */
+static const struct push_ref *find_staged_ref(const struct app *app, const struct push *push,
+					      const struct release_info *staged)
 {
-	struct release_info staged = RELEASE_INFO_INIT;
-	const struct push_ref *ref;
+	autofree char *head = read_head(app), *from = xasprintf("refs/heads/%s", staged->branch);
+	const struct push_ref *ref = find_ref(push, head);
+
+	if (!ref && !staged->live)
+		ref = find_ref(push, from);
+	if (!ref || strcmp(ref->new_oid, staged->commit) != 0 ||
+	    !ref_file_names(app, ref->name, ref->new_oid))
+		return NULL;
+	return ref;
+}
+
+/* 1: the staged release is live; 0: nothing is staged for what was pushed. */
+static int activate_staged(struct app *app, struct push *push, struct release_info *staged,
+			   struct error *err)
+{
 	unsigned number;
-	int result = 0;
 
 	if (release_link(app, "next", &number, err) == -1 ||
-	    release_read(app, number, &staged, err) == -1)
+	    release_read(app, number, staged, err) == -1)
 		return err->code == E_NOTFOUND ? 0 : -1;
-	ref = find_staged_ref(app, push, &staged);
-	if (ref) {
-		/* the first push of main: what HEAD names decides whoever comes next */
-		if (transaction_set_head(app, ref->name, err) == -1 ||
-		    transaction_activate(app, number, ref->new_oid, err) == -1) {
-			result = -1;
-		} else {
-			push->deploy = ref;
-			report_live(app, &staged, staged.live);
-			result = 1;
-		}
-	}
-	release_info_release(&staged);
-	return result;
+	push->deploy = find_staged_ref(app, push, staged);
+	if (!push->deploy)
+		return 0;
+	/* the first push of main: what HEAD names decides for whoever comes next */
+	if (transaction_set_head(app, push->deploy->name, err) == -1 ||
+	    transaction_activate(app, number, push->deploy->new_oid, err) == -1)
+		return -1;
+	return 1;
 }
 
 static bool is_live(const struct app *app, const char *commit)
 {
-	struct release_info live = RELEASE_INFO_INIT;
+	autorelease struct release_info live = RELEASE_INFO_INIT;
 	struct error ignored = ERROR_INIT;
-	unsigned number;
-	bool same;
+	unsigned number = release_current(app);
 
-	if (release_link(app, "current", &number, &ignored) == -1 ||
-	    release_read(app, number, &live, &ignored) == -1)
-		return false;
-	same = strcmp(live.commit, commit) == 0;
-	release_info_release(&live);
-	return same;
+	return number && release_read(app, number, &live, &ignored) == 0 &&
+	       strcmp(live.commit, commit) == 0;
 }
 
 static int check_tree(struct app *app, struct repo *repo, const char *commit_oid,
@@ -94,54 +106,51 @@ static int check_tree(struct app *app, struct repo *repo, const char *commit_oid
 	return result;
 }
 
-/* All steps, for a commit that the deploy ref names already. */
-static int deploy_now(struct app *app, struct repo *repo, const struct push_ref *ref,
-		      struct error *err)
+static int make_release(struct app *app, struct repo *repo, const struct push_ref *ref,
+			struct release_info *out, bool *reused, struct error *err)
 {
-	struct release_info done = RELEASE_INFO_INIT;
+	bool first = release_current(app) == 0;
 	struct appini ini = {.platform = NULL};
-	char now[OID_HEX];
-	bool reused = false;
-	int result;
+	int result = check_tree(app, repo, ref->new_oid, &ini, err);
 
-	if (repo_resolve(repo, ref->name, false, now, err) == -1)
-		return -1;
-	if (strcmp(now, ref->new_oid) != 0 || is_live(app, ref->new_oid))
-		return 0; /* git did not move it after all, or whoever came first has deployed it */
-	result = check_tree(app, repo, ref->new_oid, &ini, err);
+	if (result == 0 && first) {
+		location_choose(app, &ini);
+		result = location_take(&ini, err);
+	}
 	if (result == 0)
 		result = transaction_set_head(app, ref->name, err);
 	if (result == 0)
 		result = transaction_deploy(app, repo, ref->new_oid, words_branch(ref->name), &ini,
-					    0, &done, &reused, err);
-	if (result == 0)
-		report_live(app, &done, reused);
-	release_info_release(&done);
+					    0, out, reused, err);
 	appini_release(&ini);
 	return result;
 }
 
-/* *deploy_ref is NULL where the staged release was activated; else it is known now, and deployed if
- * it was pushed. */
-static int deploy(struct app *app, struct push *push, char **deploy_ref, struct error *err)
+/* All steps, for a commit that the deploy ref may name already. 1: it is live. */
+static int deploy_unstaged(struct app *app, struct push *push, char **deploy_ref,
+			   struct release_info *out, bool *reused, struct error *err)
 {
 	autostrv struct strv warnings = STRV_INIT;
 	autorepo struct repo *repo = NULL;
-	int done = activate_staged(app, push, err);
+	char now[OID_HEX];
 
-	if (done != 0)
-		return done == 1 ? 0 : -1;
 	if (repo_open(&repo, app->repo_path, false, err) == -1 ||
 	    push_choose(push, repo, deploy_ref, &warnings, err) == -1)
 		return -1;
-	return push->deploy ? deploy_now(app, repo, push->deploy, err) : 0;
+	if (!push->deploy)
+		return 0;
+	if (repo_resolve(repo, push->deploy->name, false, now, err) == -1)
+		return -1;
+	if (strcmp(now, push->deploy->new_oid) != 0 || is_live(app, now))
+		return 0; /* git did not move it after all, or whoever came first has deployed it */
+	return make_release(app, repo, push->deploy, out, reused, err) == -1 ? -1 : 1;
 }
 
 /* What became of the refs that are not deployed. */
 static void tell_others(const struct push *push, const char *deploy_ref)
 {
-	size_t told = 0, others = push->n - (push->deploy ? 1 : 0);
 	const char *branch = push->deploy ? push->deploy->name : deploy_ref;
+	size_t told = 0, others = push->n - (push->deploy ? 1 : 0);
 
 	for (size_t i = 0; i < push->n && told < REFS_TOLD_MAX; i++) {
 		const struct push_ref *ref = &push->ref[i];
@@ -154,37 +163,49 @@ static void tell_others(const struct push *push, const char *deploy_ref)
 			words_say("%s deleted, nothing deployed", shown);
 		else
 			words_say("%s stored, not deployed (the deploy branch is %s)", shown,
-				  branch ? words_branch(branch) : "not known");
+				  words_branch(branch));
 	}
 	if (others > told)
-		words_say("and %zu more refs, not deployed", others - told);
+		words_say("%zu more refs, not deployed", others - told);
 }
 
 static void tell_failure(const struct app *app, const struct push *push, const struct error *err)
 {
+	unsigned live = release_current(app);
+
 	error_report(err);
-	words_say("THE DEPLOY FAILED after git had moved %s",
+	words_say("THE DEPLOY FAILED, and git has moved %s already",
 		  push->deploy ? words_branch(push->deploy->name) : "the ref");
-	report_unchanged(app);
-	words_say("the node tries again by itself; `silver status %s` tells, `silver redeploy %s` "
-		  "tries now",
-		  app->name, app->name);
+	words_say("the node tries again by itself; `silver redeploy %s` tries now", app->name);
+	if (live)
+		words_say("release %u is live", live);
+	else
+		words_say("nothing is live yet");
 }
 
 static int receive(struct app *app, struct push *push, struct error *err)
 {
+	autorelease struct release_info release = RELEASE_INFO_INIT;
 	autofree char *deploy_ref = NULL;
+	bool reused = false;
 	int result;
 
-	if (push_read(push, STDIN_FILENO, err) == -1)
+	/* held since pre-receive; only where that did not run must it be taken */
+	if (push_read(push, STDIN_FILENO, err) == -1 ||
+	    lock_take(app->lock_fd, app->user, app->node.lock_wait_ms, err) == -1)
 		return -1;
-	if (lock_take(app->lock_fd, app->user, app->node.lock_wait_ms, err) == -1)
-		return -1; /* held since pre-receive; only where that did not run must it be taken
-			    */
-	result = deploy(app, push, &deploy_ref, err);
-	if (result == 0)
-		tell_others(push, deploy_ref);
-	return result;
+	result = activate_staged(app, push, &release, err);
+	reused = release.live;
+	if (result == 0) {
+		release_info_release(&release);
+		result = deploy_unstaged(app, push, &deploy_ref, &release, &reused, err);
+	}
+	if (result == -1)
+		return -1;
+	tell_others(push, deploy_ref);
+	if (result == 1)
+		report_live(app, &release, reused);
+	return 0;
 }
 
 int post_receive(void)

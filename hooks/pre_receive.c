@@ -6,6 +6,7 @@
 #include "common/lock.h"
 #include "common/proc.h"
 #include "hooks/gate.h"
+#include "hooks/location.h"
 #include "hooks/plan.h"
 #include "hooks/words.h"
 
@@ -130,13 +131,22 @@ static int plan(struct pre_receive *p, struct error *err)
 	if (plan_say(&p->app, p->repo, &p->push, p->live.number ? &p->live : NULL, &p->ini, err) ==
 	    -1)
 		return -1;
-	return error_set(err, E_REFUSED, "plan only");
+	return error_set(err, E_REFUSED, "plan only: nothing was changed");
 }
 
 static int needs_release(struct pre_receive *p, struct error *err)
 {
 	(void)err;
 	return p->push.deploy ? 0 : 1;
+}
+
+/* The environment of the first release already has the host name that it is given. */
+static int choose_host(struct pre_receive *p, struct error *err)
+{
+	(void)err;
+	if (p->live.number == 0)
+		location_choose(&p->app, &p->ini);
+	return 0;
 }
 
 static int stage(struct pre_receive *p, struct error *err)
@@ -149,6 +159,7 @@ static int stage(struct pre_receive *p, struct error *err)
 			      &p->staged, &reused, err) == -1)
 		return error_prefix(err, "staging %.7s", ref->new_oid);
 	p->is_staged = true;
+	p->staged.check_ms = p->check_ms;
 	step_done(p, reused ? "its release is kept" : "staged", clock_ms() - start);
 	tell_steps(p);
 	return 0;
@@ -158,8 +169,12 @@ static int prove(struct pre_receive *p, struct error *err)
 {
 	if (transaction_prove(&p->app, &p->staged, err) == -1)
 		return -1;
-	p->staged.check_ms = p->check_ms;
 	return p->staged.live ? 0 : release_write_times(&p->app, &p->staged, err);
+}
+
+static int take_host(struct pre_receive *p, struct error *err)
+{
+	return p->live.number == 0 ? location_take(&p->ini, err) : 0;
 }
 
 static int intend(struct pre_receive *p, struct error *err)
@@ -168,8 +183,8 @@ static int intend(struct pre_receive *p, struct error *err)
 }
 
 static const step_fn steps[] = {
-	read_push, take_lock,     open_repo, recover, find_live, check,
-	plan,      needs_release, stage,     prove,   intend,
+	read_push,     take_lock,   open_repo, recover, find_live, check,  plan,
+	needs_release, choose_host, stage,     prove,   take_host, intend,
 };
 
 static int run_steps(struct pre_receive *p, struct error *err)
@@ -183,7 +198,6 @@ static int run_steps(struct pre_receive *p, struct error *err)
 
 static void refuse(struct pre_receive *p, const struct error *err)
 {
-	tell_steps(p);
 	if (p->is_staged)
 		transaction_abandon(&p->app, p->staged.number);
 	error_report(err);

@@ -1,22 +1,15 @@
 #include "hooks/words.h"
 
-#include "common/fs.h"
 #include "common/names.h"
 
 static void write_lines(const char *prefix, const char *text)
 {
-	autostrbuf struct strbuf out = STRBUF_INIT;
-	struct error err = ERROR_INIT;
-
 	while (*text) {
 		size_t len = strcspn(text, "\n");
 
-		strbuf_addf(&out, "silver: %s%.*s\n", prefix, (int)len, text);
+		fprintf(stderr, "silver: %s%.*s\n", prefix, (int)len, text);
 		text += len + (text[len] == '\n');
 	}
-	/* a pusher who is gone is no reason to stop */
-	if (fs_write_all(STDERR_FILENO, out.buf, out.len, &err) == -1)
-		return;
 }
 
 void words_say(const char *fmt, ...)

@@ -1,6 +1,8 @@
-/* words.h - what the pusher reads: lines "silver: ..." on stderr, which git shows as "remote: silver: ...".
+/* words.h - what the pusher reads: lines "silver: ..." on stderr, which git shows as "remote:
+ * silver: ...".
  *
- * Each line is one write(2), so that steps appear when they happen. */
+ * main() has made stderr line-buffered: a line is one packet of git's, and appears when it is said.
+ */
 #pragma once
 #include "common/mem.h"
 

@@ -1,0 +1,10 @@
+/* location.h - the host name that app.ini asks for (default_location), given to an app on its first
+ * deploy. */
+#pragma once
+#include "buildless/app.h"
+#include "buildless/appini.h"
+
+/* app->host is what it will be then: an app's canonical host is its shortest. */
+void location_choose(struct app *app, const struct appini *ini);
+/* hosts/HOST leads to the app. E_REFUSED: another app has it. */
+MUST_CHECK int location_take(const struct appini *ini, struct error *err);
