@@ -1,0 +1,73 @@
+#include "runtime/ask.h"
+
+#include "common/wire.h"
+
+static int channel_fd(int *fd, struct error *err)
+{
+	const char *text = getenv("SILVER_MONITOR_FD");
+	uint64_t number;
+
+	if (!text || !str_to_uint(text, INT32_MAX, &number))
+		return error_set(err, E_SYSTEM,
+				 "there is no channel to silverd (SILVER_MONITOR_FD)");
+	*fd = (int)number;
+	return 0;
+}
+
+/* `ok`, or `error` CODE TEXT, whose code and text become ours. */
+static int read_answer(const struct wire_message *m, struct error *err)
+{
+	uint64_t code;
+
+	if (m->n == 1 && strcmp(m->word[0], "ok") == 0)
+		return 0;
+	if (m->n == 3 && strcmp(m->word[0], "error") == 0 && str_to_uint(m->word[1], 255, &code))
+		return error_set(err, error_code_from((int)code), "%s", m->word[2]);
+	return error_set(err, E_SYSTEM, "silverd gave an answer that is none");
+}
+
+static int ask(const char *verb, const char *word, struct error *err)
+{
+	static struct wire_message m; /* 64 kB: not for the stack */
+	int fd, got, rc;
+
+	if (channel_fd(&fd, err) == -1)
+		return -1;
+	if (WIRE_SEND(fd, err, verb, word) == -1)
+		return error_prefix(err, "asking silverd to %s %s", verb, word);
+	got = wire_recv(fd, &m, err);
+	if (got == -1)
+		return error_prefix(err, "asking silverd to %s %s", verb, word);
+	if (got == 0)
+		return error_set(err, E_SYSTEM, "silverd is gone; asked to %s %s", verb, word);
+	rc = read_answer(&m, err);
+	wire_release(&m);
+	return rc;
+}
+
+static int ask_number(const char *verb, unsigned release, struct error *err)
+{
+	autofree char *number = xasprintf("%u", release);
+
+	return ask(verb, number, err);
+}
+
+int ask_start(unsigned release, struct error *err)
+{
+	return ask_number("start", release, err);
+}
+
+int ask_only(unsigned release, struct error *err)
+{
+	return ask_number("only", release, err);
+}
+
+int ask_stop(unsigned release, struct error *err)
+{
+	return ask_number("stop", release, err);
+}
+
+int ask_locate(const char *host, struct error *err)
+{
+	return ask("locate", host, err);
+}
