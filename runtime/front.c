@@ -1,21 +1,24 @@
 #include "runtime/front.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include "common/address.h"
 #include "common/fs.h"
 #include "common/names.h"
 #include "common/proc.h"
 #include "runtime/http.h"
 
-#define NEW_CONFIG   "nginx.conf.new"
-#define TEST_MS	     20000
-#define CONFIG_MAX   65536
-#define ERROR_LINES  2048
+#define NEW_CONFIG  "nginx.conf.new"
+#define TEST_MS     20000
+#define CONFIG_MAX  65536
+#define ERROR_LINES 2048
+#define LOG_MAX     (64 << 20)
 
-/* The head of the file: everything nginx writes is below DIR, and nothing is cached that a flip changes. */
+/* The head of the file: everything nginx writes is below DIR, and nothing is cached that a flip
+ * changes. */
 static const char config_http[] =
 	"worker_processes auto;\n"
 	"pid run/nginx/nginx.pid;\n"
@@ -31,7 +34,8 @@ static const char config_http[] =
 	"\tabsolute_redirect off;\n"
 	"\tkeepalive_timeout 65s;\n"
 	"\tkeepalive_requests 10000;\n"
-	"\t# `current` changes under an open name: a cached descriptor would serve the old release.\n"
+	"\t# `current` changes under an open name: a cached descriptor would serve the old "
+	"release.\n"
 	"\topen_file_cache off;\n"
 	"\tclient_body_temp_path run/nginx/body;\n"
 	"\tproxy_temp_path run/nginx/proxy;\n"
@@ -60,7 +64,8 @@ static const char config_http[] =
 	"\t}\n"
 	"\n";
 
-/* Pages of the front itself; the text is between double quotes of nginx, so it holds none and no '$'. */
+/* Pages of the front itself; the text is between double quotes of nginx, so it holds none and no
+ * '$'. */
 #define PAGE(title, text)                                                                          \
 	"\"<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport "                  \
 	"content='width=device-width'><title>" title "</title>"                                    \
@@ -71,100 +76,117 @@ static const char config_http[] =
 #define NO_CACHE "\t\t\tadd_header Cache-Control no-cache;\n"
 #define NO_STORE "\t\t\tadd_header Cache-Control no-store always;\n"
 
-/* What is behind every address. -x is how nginx can see a socket: -e and -f look for files only, and
- * silver-exec sets the bit for that. */
-static const char config_server[] =
-	"\t\tserver_name _;\n"
-	"\t\troot hosts/$silver_host/app/static;\n"
-	"\t\terror_page 404 @missing;\n"
-	"\t\terror_page 502 =503 @down;\n"
-	"\t\terror_page 504 @slow;\n"
-	"\t\tif ($silver_host = \"\") {\n"
-	"\t\t\treturn 404;\n"
-	"\t\t}\n"
-	"\n"
-	"\t\t# A directory with an index is served under its slash only: links in it are relative.\n"
-	"\t\tlocation ~ /index\\.html$ {\n"
-	"\t\t\tif (-f $document_root$uri) {\n"
-	"\t\t\t\trewrite (?s)^(.*/)index\\.html$ $1 permanent;\n"
-	"\t\t\t}\n"
-	"\t\t\ttry_files /. @app;\n"
-	"\t\t}\n"
-	"\t\tlocation ~ /$ {\n" NO_CACHE
-	"\t\t\ttry_files ${uri}index.html @app;\n"
-	"\t\t}\n"
-	"\t\tlocation / {\n"
-	"\t\t\tif (-f $document_root$uri/index.html) {\n"
-	"\t\t\t\trewrite (?s)^(.*)$ $1/ permanent;\n"
-	"\t\t\t}\n" NO_CACHE
-	"\t\t\ttry_files $uri @app;\n"
-	"\t\t}\n"
-	"\t\tlocation @app {\n"
-	"\t\t\tif (!-x hosts/$silver_host/run/http.sock) {\n"
-	"\t\t\t\treturn 404;\n"
-	"\t\t\t}\n"
-	"\t\t\t# No upstream keepalive: a kept connection would reach the release that was.\n"
-	"\t\t\tproxy_pass http://unix:hosts/$silver_host/run/http.sock:;\n"
-	"\t\t\tproxy_http_version 1.1;\n"
-	"\t\t\tproxy_set_header Host $host$silver_port;\n"
-	"\t\t\tproxy_set_header Connection $silver_connection;\n"
-	"\t\t\tproxy_set_header Upgrade $http_upgrade;\n"
-	"\t\t\tproxy_set_header X-Forwarded-For $remote_addr;\n"
-	"\t\t\tproxy_set_header X-Forwarded-Proto $scheme;\n"
-	"\t\t\tproxy_set_header X-Forwarded-Host $host$silver_port;\n"
-	"\t\t\tproxy_set_header X-Real-IP $remote_addr;\n"
-	"\t\t\tproxy_set_header X-Request-ID $request_id;\n"
-	"\t\t\tproxy_set_header Forwarded \"\";\n"
-	"\t\t\tproxy_set_header Proxy \"\";\n"
-	"\t\t\tproxy_connect_timeout 5s;\n"
-	"\t\t\tproxy_read_timeout 120s;\n"
-	"\t\t\tproxy_send_timeout 120s;\n"
-	"\t\t}\n"
-	"\t\tlocation @missing {\n"
-	"\t\t\tinternal;\n"
-	"\t\t\tdefault_type text/html;\n" NO_STORE
-	"\t\t\tif (!-d hosts/$silver_host/app) {\n"
-	"\t\t\t\treturn 404 " PAGE("No application here",
+/* What is behind every address. -x is how nginx can see a socket: -e and -f look for files only,
+ * and silver-exec sets the bit for that. */
+static const char
+	config_server
+		[] = "\t\tserver_name _;\n"
+		     "\t\troot hosts/$silver_host/app/static;\n"
+		     "\t\terror_page 404 @missing;\n"
+		     "\t\terror_page 502 =503 @down;\n"
+		     "\t\terror_page 504 @slow;\n"
+		     "\t\tif ($silver_host = \"\") {\n"
+		     "\t\t\treturn 404;\n"
+		     "\t\t}\n"
+		     "\n"
+		     "\t\t# A directory with an index is served under its slash only: links in it "
+		     "are relative.\n"
+		     "\t\tlocation ~ /index\\.html$ {\n"
+		     "\t\t\tif (-f $document_root$uri) {\n"
+		     "\t\t\t\trewrite (?s)^(.*/)index\\.html$ $1 permanent;\n"
+		     "\t\t\t}\n"
+		     "\t\t\ttry_files /. @app;\n"
+		     "\t\t}\n"
+		     "\t\tlocation ~ /$ {\n" NO_CACHE "\t\t\ttry_files ${uri}index.html @app;\n"
+		     "\t\t}\n"
+		     "\t\tlocation / {\n"
+		     "\t\t\tif (-f $document_root$uri/index.html) {\n"
+		     "\t\t\t\trewrite (?s)^(.*)$ $1/ permanent;\n"
+		     "\t\t\t}\n" NO_CACHE "\t\t\ttry_files $uri @app;\n"
+		     "\t\t}\n"
+		     "\t\tlocation @app {\n"
+		     "\t\t\tif (!-x hosts/$silver_host/run/http.sock) {\n"
+		     "\t\t\t\treturn 404;\n"
+		     "\t\t\t}\n"
+		     "\t\t\t# No upstream keepalive: a kept connection would reach the release "
+		     "that was.\n"
+		     "\t\t\tproxy_pass http://unix:hosts/$silver_host/run/http.sock:;\n"
+		     "\t\t\tproxy_http_version 1.1;\n"
+		     "\t\t\tproxy_set_header Host $host$silver_port;\n"
+		     "\t\t\tproxy_set_header Connection $silver_connection;\n"
+		     "\t\t\tproxy_set_header Upgrade $http_upgrade;\n"
+		     "\t\t\tproxy_set_header X-Forwarded-For $remote_addr;\n"
+		     "\t\t\tproxy_set_header X-Forwarded-Proto $scheme;\n"
+		     "\t\t\tproxy_set_header X-Forwarded-Host $host$silver_port;\n"
+		     "\t\t\tproxy_set_header X-Real-IP $remote_addr;\n"
+		     "\t\t\tproxy_set_header X-Request-ID $request_id;\n"
+		     "\t\t\tproxy_set_header Forwarded \"\";\n"
+		     "\t\t\tproxy_set_header Proxy \"\";\n"
+		     "\t\t\tproxy_connect_timeout 5s;\n"
+		     "\t\t\tproxy_read_timeout 120s;\n"
+		     "\t\t\tproxy_send_timeout 120s;\n"
+		     "\t\t}\n"
+		     "\t\tlocation @missing {\n"
+		     "\t\t\tinternal;\n"
+		     "\t\t\tdefault_type text/html;\n" NO_STORE
+		     "\t\t\tif (!-d hosts/$silver_host/app) {\n"
+		     "\t\t\t\treturn 404 " PAGE(
+			     "No application here",
 			     "Either no application has this address, or nothing has been pushed "
 			     "to it yet.") ";\n"
-	"\t\t\t}\n"
-	"\t\t\treturn 404 " PAGE("Not found", "This application has no such page.") ";\n"
-	"\t\t}\n"
-	"\t\tlocation @down {\n"
-	"\t\t\tinternal;\n"
-	"\t\t\tdefault_type text/html;\n" NO_STORE
-	"\t\t\tadd_header Retry-After 5 always;\n"
-	"\t\t\treturn 503 " PAGE("Not available",
-			   "This application does not answer just now. Please try again in a "
-			   "moment.") ";\n"
-	"\t\t}\n"
-	"\t\tlocation @slow {\n"
-	"\t\t\tinternal;\n"
-	"\t\t\tdefault_type text/html;\n" NO_STORE
-	"\t\t\treturn 504 " PAGE("No answer in time",
-			   "This application took too long over this request.") ";\n"
-	"\t\t}\n";
+					   "\t\t\t}\n"
+					   "\t\t\treturn 404 " PAGE(
+						   "Not found", "This application has no such "
+								"page.") ";\n"
+									 "\t\t}\n"
+									 "\t\tlocation @down {\n"
+									 "\t\t\tinternal;\n"
+									 "\t\t\tdefault_type "
+									 "text/html;\n" NO_STORE
+									 "\t\t\tadd_header "
+									 "Retry-After 5 always;\n"
+									 "\t\t\treturn 503 " PAGE(
+										 "Not available",
+										 "This application "
+										 "does not answer "
+										 "just now. Please "
+										 "try again in a "
+										 "moment.") ";\n"
+											    "\t\t}"
+											    "\n"
+											    "\t\tlo"
+											    "cation"
+											    " @"
+											    "slow "
+											    "{\n"
+											    "\t\t\t"
+											    "intern"
+											    "al;\n"
+											    "\t\t\t"
+											    "defaul"
+											    "t_"
+											    "type "
+											    "text/"
+											    "html;"
+											    "\n" NO_STORE
+											    "\t\t\t"
+											    "return"
+											    " 504"
+											    " " PAGE(
+												    "No answer in time",
+												    "This application took too long over this request.") ";\n"
+																			 "\t\t}\n";
 
-/* "1.2.3.4:80" or "[::1]:80", both parts numeric: nothing else is handed to nginx. */
+/* Only numbers of an address are handed to nginx. */
 static int check_address(const char *text, struct error *err)
 {
-	const char *colon = strrchr(text, ':');
-	autofree char *host = colon ? xstrndup(text, (size_t)(colon - text)) : xstrdup("");
-	unsigned char bytes[sizeof(struct in6_addr)];
-	size_t len = strlen(host);
-	uint64_t port = 0;
-	bool good;
+	union address address;
 
-	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
-		host[len - 1] = '\0';
-		good = inet_pton(AF_INET6, host + 1, bytes) == 1;
-	} else {
-		good = inet_pton(AF_INET, host, bytes) == 1;
-	}
-	if (good && str_to_uint(colon + 1, 65535, &port) && port > 0)
-		return 0;
-	return error_set(err, E_USAGE, "'%s' is no address for HTTP; it is ADDR:PORT, as in "
-				       "127.0.0.1:8080 or [::1]:8080", text);
+	if (address_parse(text, &address, err) == -1)
+		return -1;
+	if (address_port(&address) == 0)
+		return error_set(err, E_USAGE, "'%s': nginx needs the number of a port", text);
+	return 0;
 }
 
 static uint64_t fnv1a(const char *s)
@@ -176,8 +198,8 @@ static uint64_t fnv1a(const char *s)
 	return h;
 }
 
-/* The private socket answers with a name of this very configuration: only an nginx that runs it, with
- * all of its addresses bound, says so. */
+/* The private socket answers with a name of this very configuration: only an nginx that runs it,
+ * with all of its addresses bound, says so. */
 static void compose(struct strbuf *out, const char *http_addr_port)
 {
 	autostrbuf struct strbuf body = STRBUF_INIT;
@@ -214,9 +236,16 @@ int front_identity(uid_t *uid, gid_t *gid, struct error *err)
 
 static int test_config(const struct node *node, struct error *err)
 {
-	char *const argv[] = {(char[]){"nginx"}, (char[]){"-t"}, (char[]){"-q"}, (char[]){"-p"},
-			      (char[]){"./"},	 (char[]){"-e"}, (char[]){"stderr"}, (char[]){"-c"},
-			      (char[]){"run/" NEW_CONFIG}, NULL};
+	char *const argv[] = {(char[]){"nginx"},
+			      (char[]){"-t"},
+			      (char[]){"-q"},
+			      (char[]){"-p"},
+			      (char[]){"./"},
+			      (char[]){"-e"},
+			      (char[]){"stderr"},
+			      (char[]){"-c"},
+			      (char[]){"run/" NEW_CONFIG},
+			      NULL};
 	struct proc_spec spec = {.path = "nginx",
 				 .argv = argv,
 				 .in = -1,
@@ -238,12 +267,34 @@ static int test_config(const struct node *node, struct error *err)
 	return 0;
 }
 
+/* Each start of a node moves a log that has grown to NAME.1; nginx opens it anew when it is told to
+ * reload. */
+static int rotate_log(int log_fd, const char *name, struct error *err)
+{
+	autofree char *old = xasprintf("%s.1", name);
+	struct stat st;
+
+	if (fstatat(log_fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || st.st_size < LOG_MAX)
+		return 0;
+	return fs_rename(log_fd, name, log_fd, old, err);
+}
+
+static int rotate_logs(const struct node *node, struct error *err)
+{
+	autoclose int log_fd = -1;
+
+	if (fs_open_dir(node->fd, "log/nginx", &log_fd, err) == -1 ||
+	    rotate_log(log_fd, "access.log", err) == -1)
+		return -1;
+	return rotate_log(log_fd, "error.log", err);
+}
+
 int front_write_config(const struct node *node, const char *http_addr_port, struct error *err)
 {
 	autostrbuf struct strbuf config = STRBUF_INIT;
 	autoclose int run_fd = -1;
 
-	if (check_address(http_addr_port, err) == -1 ||
+	if (check_address(http_addr_port, err) == -1 || rotate_logs(node, err) == -1 ||
 	    fs_open_dir(node->fd, "run", &run_fd, err) == -1)
 		return -1;
 	compose(&config, http_addr_port);

@@ -16,7 +16,7 @@ struct wait {
 	int run_fd;
 	int64_t start, deadline;
 	int64_t bad_since; /* first of the bad answers in a row; -1: none */
-	ino_t socket;	   /* inode that the present request went to */
+	ino_t socket;      /* inode that the present request went to */
 	struct http_answer last;
 	void (*waiting)(void *ctx, int seconds);
 	void *ctx;
@@ -35,8 +35,9 @@ static ino_t socket_inode(const struct wait *w)
 	return fstatat(w->run_fd, "http.sock", &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
 }
 
-/* Asked between ticks of a request. A socket that was replaced (the process was restarted, or a program
- * listens on $PORT and the port service took over) will never answer what waits in the old one. */
+/* Asked between ticks of a request. A socket that was replaced (the process was restarted, or a
+ * program listens on $PORT and the port service took over) will never answer what waits in the old
+ * one. */
 static bool give_up(void *ctx)
 {
 	struct wait *w = ctx;
@@ -62,8 +63,8 @@ static int exited_error(const struct wait *w, struct error *err)
 		return error_set(err, E_REFUSED,
 				 "its process was ended by signal %d (%s) before it answered", sig,
 				 strsignal(sig));
-	return error_set(err, E_REFUSED,
-			 "its process exited with status %d before it answered", status);
+	return error_set(err, E_REFUSED, "its process exited with status %d before it answered",
+			 status);
 }
 
 static const char *asked_path(const struct wait *w)

@@ -134,7 +134,8 @@ static enum http_outcome garbage(struct exchange *x)
 	if (x->in.len == 0)
 		set_line(x->out, "it closed the connection without an answer", "", 0);
 	else if (str_starts(x->in.buf, "HTTP/1."))
-		set_line(x->out, "an answer that breaks off: ", x->in.buf, strcspn(x->in.buf, "\r\n"));
+		set_line(x->out, "an answer that breaks off: ", x->in.buf,
+			 strcspn(x->in.buf, "\r\n"));
 	else
 		set_line(x->out, "no HTTP: ", x->in.buf, x->in.len);
 	return HTTP_GARBAGE;

@@ -1,14 +1,15 @@
-/* http.h - one HTTP/1.1 GET over a UNIX socket, bounded in time and size; for health checks and the front.
+/* http.h - one HTTP/1.1 GET over a UNIX socket, bounded in time and size; for health checks and the
+ * front.
  *
- * It never blocks past its deadline, whatever the other side does, and looks away from the socket at least
- * every HTTP_TICK_MS to ask `give_up` (may be NULL) whether waiting still makes sense. */
+ * It never blocks past its deadline, whatever the other side does, and looks away from the socket
+ * at least every HTTP_TICK_MS to ask `give_up` (may be NULL) whether waiting still makes sense. */
 #pragma once
 #include "common/mem.h"
 
 #define HTTP_TICK_MS 20
 
 struct http_get {
-	int dir_fd;	    /* where the socket is */
+	int dir_fd;         /* where the socket is */
 	const char *socket; /* its name there */
 	const char *host, *path;
 	int64_t deadline_ms; /* on clock_ms() */
@@ -17,17 +18,18 @@ struct http_get {
 };
 
 enum http_outcome {
-	HTTP_ANSWERED,	/* status and head are set */
+	HTTP_ANSWERED,  /* status and head are set */
 	HTTP_NO_SOCKET, /* nothing there, or nobody listens */
-	HTTP_TIMEOUT,	/* silent until the deadline, or part of an answer */
-	HTTP_GAVE_UP,	/* give_up said so */
-	HTTP_GARBAGE,	/* what came, or its early end, is no answer: `line` says what */
+	HTTP_TIMEOUT,   /* silent until the deadline, or part of an answer */
+	HTTP_GAVE_UP,   /* give_up said so */
+	HTTP_GARBAGE,   /* what came, or its early end, is no answer: `line` says what */
 };
 
 struct http_answer {
 	unsigned status;
-	char line[160];	 /* the status line, or words for what came instead; printable */
-	char body[1024]; /* its beginning, as far as it came with the head or within HTTP_TICK_MS of it */
+	char line[160];  /* the status line, or words for what came instead; printable */
+	char body[1024]; /* its beginning, as far as it came with the head or within HTTP_TICK_MS of
+			    it */
 	size_t body_len;
 };
 

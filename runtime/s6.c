@@ -9,15 +9,15 @@
 #include "common/proc.h"
 #include "runtime/front.h"
 
-#define SERVICE_DIR   "run/service"
-#define COMMAND_MS    10000 /* a command to s6 takes 2 ms */
-#define APPEAR_MS     10000 /* until a supervisor must be there */
-#define FRONT_MS      15000
-#define STOP_KILL_MS  5000  /* at the end of the node */
-#define LINGER_MS     3000  /* for finish and the logger, after the process is gone */
-#define POLL_MS	      3
-#define SERVICES_MAX  "4000" /* s6-svscan's table */
-#define OPEN_FILES    16384 /* two per logged service */
+#define SERVICE_DIR  "run/service"
+#define COMMAND_MS   10000 /* a command to s6 takes 2 ms */
+#define APPEAR_MS    10000 /* until a supervisor must be there */
+#define FRONT_MS     15000
+#define STOP_KILL_MS 5000 /* at the end of the node */
+#define LINGER_MS    3000 /* for finish and the logger, after the process is gone */
+#define POLL_MS      3
+#define SERVICES_MAX "4000" /* s6-svscan's table */
+#define OPEN_FILES   16384  /* two per logged service */
 
 static int open_scan_dir(const struct node *node, int *out, struct error *err)
 {
@@ -49,12 +49,11 @@ static bool is_supervised(int scan_fd, const char *service)
 static int command(const struct node *node, const char *program, const char *options,
 		   const char *service, struct error *err)
 {
-	autofree char *path = service ? xasprintf(SERVICE_DIR "/%s", service)
-				      : xstrdup(SERVICE_DIR);
+	autofree char *path =
+		service ? xasprintf(SERVICE_DIR "/%s", service) : xstrdup(SERVICE_DIR);
 	autostrv struct strv argv = STRV_INIT;
 	autostrbuf struct strbuf output = STRBUF_INIT;
-	struct proc_spec spec = {
-		.path = program, .in = -1, .out = -1, .err = -1, .cwd = node->dir};
+	struct proc_spec spec = {.path = program, .in = -1, .out = -1, .err = -1, .cwd = node->dir};
 	int status;
 
 	strv_add(&argv, program);
@@ -85,7 +84,8 @@ static int write_timeout(int dir_fd, int kill_ms, struct error *err)
 	return write_small_file(dir_fd, "timeout-kill", text, err);
 }
 
-/* Everything a service directory holds. Nothing is synced: after a power cut the tree is built anew. */
+/* Everything a service directory holds. Nothing is synced: after a power cut the tree is built
+ * anew. */
 static int compose_service(int scan_fd, const char *tmp, bool logged, struct error *err)
 {
 	autofree char *program = proc_program("silver-exec");
@@ -126,17 +126,15 @@ static int wait_until_alive(int scan_fd, bool (*alive)(int scan_fd, const char *
 	return 0;
 }
 
-/* A supervisor that outlived its s6-svscan hears from us directly; so does a logger whose pipe somebody
- * still holds open. Errors mean that it has just gone. */
+/* A supervisor that outlived its s6-svscan hears from us directly; so does a logger whose pipe
+ * somebody still holds open. A failure means that it has just gone. */
 static void end_directly(const struct node *node, const char *service)
 {
 	autofree char *logger = xasprintf("%s/log", service);
 	struct error ignored = ERROR_INIT;
 
-	if (command(node, "s6-svc", "-xd", service, &ignored) == -1)
-		error_set(&ignored, E_OK, "%s", "");
-	if (command(node, "s6-svc", "-xd", logger, &ignored) == -1)
-		error_set(&ignored, E_OK, "%s", "");
+	command(node, "s6-svc", "-xd", service, &ignored);
+	command(node, "s6-svc", "-xd", logger, &ignored);
 }
 
 /* Waits for the services in `names` to be gone, then removes their directories. */
@@ -262,8 +260,10 @@ int s6_start(const struct node *node, const char *app, unsigned release, struct 
 	if (open_scan_dir(node, &scan_fd, err) == -1)
 		return -1;
 	if (!tree_is_alive(scan_fd))
-		return error_set(err, E_SYSTEM, "nothing supervises processes in '%s/" SERVICE_DIR
-						"': silverd does not run", node->dir);
+		return error_set(err, E_SYSTEM,
+				 "nothing supervises processes in '%s/" SERVICE_DIR
+				 "': silverd does not run",
+				 node->dir);
 	if (end_leftovers(node, scan_fd, app, STOP_KILL_MS, err) == -1 ||
 	    prepare_run_dir(node, app, release, err) == -1)
 		return -1;
@@ -339,6 +339,13 @@ static int list_services(int scan_fd, struct strv *services, struct error *err)
 	return 0;
 }
 
+static void end_supervised(const struct node *node, int scan_fd, const struct strv *services)
+{
+	for (size_t i = 0; i < services->n; i++)
+		if (is_supervised(scan_fd, services->v[i]))
+			end_directly(node, services->v[i]);
+}
+
 /* What a dead s6-svscan left: supervisors that go on, and directories. */
 static int clear_dead_tree(const struct node *node, int scan_fd, struct error *err)
 {
@@ -346,9 +353,7 @@ static int clear_dead_tree(const struct node *node, int scan_fd, struct error *e
 
 	if (list_services(scan_fd, &services, err) == -1)
 		return -1;
-	for (size_t i = 0; i < services.n; i++)
-		if (is_supervised(scan_fd, services.v[i]))
-			end_directly(node, services.v[i]);
+	end_supervised(node, scan_fd, &services);
 	if (await_end(node, scan_fd, &services, STOP_KILL_MS, err) == -1)
 		return -1;
 	return fs_remove_tree(scan_fd, ".s6-svscan", err);
@@ -360,15 +365,14 @@ static bool svscan_is_alive(int scan_fd, const char *name)
 	return tree_is_alive(scan_fd);
 }
 
-/* s6-svscan in a session of its own: Ctrl-C at silverd's terminal is silverd's alone to act on. It writes to a
- * file, since it must outlive silverd and whatever read silverd's output. */
+/* s6-svscan in a session of its own: Ctrl-C at silverd's terminal is silverd's alone to act on. It
+ * writes to a file, since it must outlive silverd and whatever read silverd's output. */
 static int start_svscan(const struct node *node, struct error *err)
 {
 	struct rlimit files = {0, 0};
 	autoclose int log_fd = -1;
 	autofree char *open_files = NULL;
-	char *const envp[] = {
-		(char[]){"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}, NULL};
+	char *const envp[] = {(char[]){"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}, NULL};
 	autostrv struct strv argv = STRV_INIT;
 	struct proc_spec spec = {.path = "s6-softlimit",
 				 .envp = envp,
@@ -382,9 +386,9 @@ static int start_svscan(const struct node *node, struct error *err)
 	if (fs_open(node->fd, "log/s6.log", O_WRONLY | O_APPEND | O_CREAT, 0640, &log_fd, err) ==
 	    -1)
 		return -1;
-	open_files = xasprintf("-o%llu", (unsigned long long)(files.rlim_max < OPEN_FILES
-								      ? files.rlim_max
-								      : OPEN_FILES));
+	open_files = xasprintf(
+		"-o%llu",
+		(unsigned long long)(files.rlim_max < OPEN_FILES ? files.rlim_max : OPEN_FILES));
 	strv_add(&argv, "s6-softlimit");
 	strv_add(&argv, open_files);
 	strv_add(&argv, "s6-svscan");
@@ -447,8 +451,12 @@ int s6_tree_stop(const struct node *node, struct error *err)
 		    write_timeout(fd, STOP_KILL_MS, err) == -1)
 			return -1;
 	}
-	if (tree_is_alive(scan_fd) && command(node, "s6-svscanctl", "-t", NULL, err) == -1)
-		return -1;
+	if (tree_is_alive(scan_fd)) {
+		if (command(node, "s6-svscanctl", "-t", NULL, err) == -1)
+			return -1;
+	} else {
+		end_supervised(node, scan_fd, &services);
+	}
 	if (await_end(node, scan_fd, &services, STOP_KILL_MS, err) == -1)
 		return -1;
 	for (int64_t deadline = clock_ms() + APPEAR_MS; tree_is_alive(scan_fd);) {

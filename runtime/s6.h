@@ -3,20 +3,23 @@
  *	DIR/run/service/nginx	the web front
  *	DIR/run/service/APP.N	the processes of release N of APP, with log/ beside them
  *
- * A service directory is composed under a name that s6-svscan ignores (it begins with a dot) and renamed in;
- * its `run` and `finish` are links to silver-exec. It goes the same way: renamed to ".NAME.gone", ended,
- * removed. Whoever dies in between leaves a ".NAME.gone" that the next call ends. Only silverd and silver-root,
- * which run as root or as the node's user, may call these. */
+ * A service directory is composed under a name that s6-svscan ignores (it begins with a dot) and
+ *renamed in; its `run` and `finish` are links to silver-exec. It goes the same way: renamed to
+ *".NAME.gone", ended, removed. Whoever dies in between leaves a ".NAME.gone" that the next call
+ *ends. Only silverd and silver-root, which run as root or as the node's user, may call these. */
 #pragma once
 #include "common/node.h"
 
-/* s6-svscan on DIR/run/service, nginx in it, both answering. A tree that is alive (silverd was killed, not it)
- * is kept and its nginx reloaded; the remains of a dead one are ended first. Needs DIR/run/nginx.conf (front.h). */
+/* s6-svscan on DIR/run/service, nginx in it, both answering. A tree that is alive (silverd was
+ * killed, not it) is kept and its nginx reloaded; the remains of a dead one are ended first. Needs
+ * DIR/run/nginx.conf (front.h). */
 MUST_CHECK int s6_tree_start(const struct node *node, struct error *err);
-/* Ends this tree, waits until every process of it is gone: services get SIGTERM, SIGKILL after some seconds. */
+/* Ends this tree, waits until every process of it is gone: services get SIGTERM, SIGKILL after some
+ * seconds. */
 MUST_CHECK int s6_tree_stop(const struct node *node, struct error *err);
 
-/* Release N of APP is supervised when it returns; no error if it was. E_SYSTEM: no tree to supervise it. */
+/* Release N of APP is supervised when it returns; no error if it was. E_SYSTEM: no tree to
+ * supervise it. */
 MUST_CHECK int s6_start(const struct node *node, const char *app, unsigned release,
 			struct error *err);
 /* Ends release N: SIGTERM, SIGKILL after kill_ms, and waits until it and its logger are gone. */

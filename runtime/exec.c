@@ -1,0 +1,309 @@
+/* silver-exec: what s6 starts for a release, and `silver run` (docs/CONTRACT.md, "silver-exec").
+ *
+ * Each way begins as root (on a node that has it), learns from names and owners who to become,
+ * becomes it, and only then reads what an app's owner wrote. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "common/fs.h"
+#include "common/names.h"
+#include "common/node.h"
+#include "common/proc.h"
+#include "runtime/front.h"
+#include "runtime/launch.h"
+#include "runtime/runner.h"
+
+#define SERVICE_DIR "/run/service/"
+
+/* Where s6 started us: DIR/run/service/SERVICE or DIR/run/service/SERVICE/log. */
+struct place {
+	struct node node;
+	char *service; /* "nginx", "APP.N" */
+	bool is_log;
+	char *app;       /* NULL for nginx */
+	unsigned number; /* 0 for nginx */
+};
+
+/* A service that is being ended is called ".SERVICE.gone" (s6.h). */
+static char *service_name(const char *entry)
+{
+	if (entry[0] == '.' && str_ends(entry, ".gone"))
+		return xstrndup(entry + 1, strlen(entry) - 1 - strlen(".gone"));
+	return xstrdup(entry);
+}
+
+static int parse_service(struct place *p, struct error *err)
+{
+	const char *dot = strrchr(p->service, '.');
+	uint64_t number;
+
+	if (strcmp(p->service, "nginx") == 0)
+		return 0;
+	if (!dot || !str_to_uint(dot + 1, INT32_MAX, &number) || number == 0)
+		return error_set(err, E_USAGE, "'%s' is no service of ours", p->service);
+	p->app = xstrndup(p->service, (size_t)(dot - p->service));
+	p->number = (unsigned)number;
+	return name_check_app(p->app, err);
+}
+
+static int find_place(struct place *p, struct error *err)
+{
+	autofree char *cwd = getcwd(NULL, 0);
+	char *at, *rest;
+
+	if (!cwd)
+		return error_sys(err, errno, "cannot tell the working directory");
+	at = cwd;
+	for (char *next = cwd; (next = strstr(next, SERVICE_DIR)); next++)
+		at = next; /* the last one: DIR may hold such a name too */
+	if (at == cwd)
+		return error_set(err, E_USAGE, "'%s' is no service directory of a node", cwd);
+	*at = '\0';
+	rest = at + strlen(SERVICE_DIR);
+	p->is_log = str_ends(rest, "/log");
+	rest[strcspn(rest, "/")] = '\0';
+	p->service = service_name(rest);
+	if (parse_service(p, err) == -1)
+		return -1;
+	return node_open(&p->node, cwd, err);
+}
+
+/* The session that s6 made for this process is what `finish` clears away. Written where only root
+ * (or the node's user) may write, before the app has a say. */
+static int note_session(struct error *err)
+{
+	autofree char *text = xasprintf("%d\n", (int)getpid());
+	autoclose int fd = -1;
+
+	if (fs_open(AT_FDCWD, "session", O_WRONLY | O_CREAT | O_TRUNC, 0644, &fd, err) == -1)
+		return -1;
+	return fs_write_all(fd, text, strlen(text), err);
+}
+
+static pid_t noted_session(void)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error ignored = ERROR_INIT;
+
+	if (fs_read_file(AT_FDCWD, "session", 16, &text, &ignored) == -1)
+		return 0;
+	return (pid_t)strtol(strbuf_str(&text), NULL, 10);
+}
+
+/* Output goes to the logger; programs that open /dev/stdout by name may, although root made the
+ * pipe. */
+static int give_output(const struct runner *runner, struct error *err)
+{
+	struct stat st;
+
+	if (dup2(1, 2) == -1)
+		return error_sys(err, errno, "cannot join the outputs");
+	if (fstat(1, &st) == 0 && S_ISFIFO(st.st_mode) && geteuid() == 0 &&
+	    fchown(1, runner->uid, runner->gid) == -1)
+		return error_sys(err, errno, "cannot give away the output");
+	return 0;
+}
+
+static int run_release(struct place *p, struct error *err)
+{
+	struct runner runner;
+	struct launch launch;
+	int rc;
+
+	if (runner_find(&p->node, p->app, &runner, err) == -1 || note_session(err) == -1 ||
+	    give_output(&runner, err) == -1 || runner_become(&runner, err) == -1)
+		return -1;
+	rc = launch_open(&launch, &p->node, p->app, p->number, err);
+	if (rc == 0)
+		rc = launch_server(&launch, err);
+	launch_release(&launch);
+	return rc;
+}
+
+/* Ten files of a megabyte, each line with its time. */
+static int run_log(struct place *p, struct error *err)
+{
+	autofree char *path = xasprintf("log/%s", p->app);
+	autofree char *name = xasprintf("%u", p->number);
+	autofree char *target = xasprintf("./%u", p->number);
+	char *const argv[] = {(char[]){"s6-log"}, (char[]){"n10"}, (char[]){"s1000000"},
+			      (char[]){"T"},      target,          NULL};
+	autoclose int log_fd = -1;
+	struct runner runner;
+
+	if (runner_find(&p->node, p->app, &runner, err) == -1 ||
+	    fs_open_dir(p->node.fd, path, &log_fd, err) == -1 || runner_become(&runner, err) == -1)
+		return -1;
+	if (fs_ensure_dir(log_fd, name, 0750, NULL, err) == -1)
+		return -1;
+	umask(027);
+	if (fchdir(log_fd) == -1)
+		return error_sys(err, errno, "cannot enter '%s'", path);
+	execvp("s6-log", argv);
+	return error_sys(err, errno, "cannot run s6-log");
+}
+
+/* A socket that a killed nginx left would keep its successor from binding. */
+static int clear_front_socket(const struct node *node, struct error *err)
+{
+	autoclose int fd = -1;
+
+	if (fs_open_dir(node->fd, "run/nginx", &fd, err) == -1)
+		return -1;
+	return fs_unlink(fd, "front.sock", err);
+}
+
+/* setpriv leaves nginx one capability, so that it may bind a port below 1024 and nothing else. */
+static int run_nginx(struct place *p, struct error *err)
+{
+	autofree char *uid_option = NULL, *gid_option = NULL;
+	char *argv[] = {(char[]){"setpriv"},
+			NULL,
+			NULL,
+			(char[]){"--clear-groups"},
+			(char[]){"--inh-caps=-all,+net_bind_service"},
+			(char[]){"--ambient-caps=-all,+net_bind_service"},
+			(char[]){"--no-new-privs"},
+			(char[]){"nginx"},
+			(char[]){"-p"},
+			(char[]){"./"},
+			(char[]){"-e"},
+			(char[]){"log/nginx/error.log"},
+			(char[]){"-c"},
+			(char[]){"run/nginx.conf"},
+			(char[]){"-g"},
+			(char[]){"daemon off;"},
+			NULL};
+	char *const *command = geteuid() == 0 ? argv : argv + 7;
+	uid_t uid;
+	gid_t gid;
+
+	if (note_session(err) == -1 || clear_front_socket(&p->node, err) == -1 ||
+	    front_identity(&uid, &gid, err) == -1)
+		return -1;
+	argv[1] = uid_option = xasprintf("--reuid=%u", (unsigned)uid);
+	argv[2] = gid_option = xasprintf("--regid=%u", (unsigned)gid);
+	if (fchdir(p->node.fd) == -1) /* all paths in nginx.conf are below it */
+		return error_sys(err, errno, "cannot enter '%s'", p->node.dir);
+	execvp(command[0], command);
+	return error_sys(err, errno, "cannot run '%s'", command[0]);
+}
+
+static void place_release(struct place *p)
+{
+	node_release(&p->node);
+	free(p->service);
+	free(p->app);
+}
+
+static int run_service(struct error *err)
+{
+	struct place p = {.service = NULL};
+
+	int rc = find_place(&p, err);
+
+	if (rc == 0 && !p.app)
+		rc = run_nginx(&p, err);
+	else if (rc == 0)
+		rc = p.is_log ? run_log(&p, err) : run_release(&p, err);
+	place_release(&p);
+	return rc;
+}
+
+/* releases/N/run/exited: "STATUS SIGNAL", for whoever waits for the release to be healthy. */
+static int write_exited(const struct place *p, const char *status, const char *sig,
+			struct error *err)
+{
+	autofree char *path = xasprintf("apps/%s/releases/%u/run", p->app, p->number);
+	autofree char *text = NULL;
+	autoclose int fd = -1;
+	uint64_t status_number, signal_number;
+
+	if (!str_to_uint(status, 256, &status_number) || !str_to_uint(sig, 64, &signal_number))
+		return error_set(err, E_USAGE, "'%s %s' is no exit of a process", status, sig);
+	text = xasprintf("%s %s\n", status, sig);
+	if (fs_open_dir(p->node.fd, path, &fd, err) == -1)
+		return -1;
+	return fs_replace_file(fd, "exited", text, strlen(text), 0644, err);
+}
+
+/* What the main process started and left behind goes with it: a worker of a killed nginx would keep
+ * the port, a child of an app the pipe to its logger. */
+static int finish_service(char **argv, struct error *err)
+{
+	struct place p = {.service = NULL};
+	struct runner runner;
+	pid_t session = noted_session();
+	int rc = find_place(&p, err);
+
+	if (rc == 0 && !p.app) {
+		rc = front_identity(&runner.uid, &runner.gid, err);
+	} else if (rc == 0) {
+		rc = runner_find(&p.node, p.app, &runner, err);
+	}
+	if (rc == 0)
+		rc = runner_become(&runner, err);
+	if (rc == 0)
+		runner_kill_session(session);
+	if (rc == 0 && p.app)
+		rc = write_exited(&p, argv[1], argv[2], err);
+	place_release(&p);
+	return rc;
+}
+
+/* silver-exec --dir DIR APP current|N -- COMMAND... */
+static int run_command(char **argv, struct error *err)
+{
+	struct node node;
+	struct runner runner;
+	struct launch launch;
+	uint64_t number = 0;
+	unsigned release;
+	int rc;
+
+	if (name_check_app(argv[3], err) == -1 || node_open(&node, argv[2], err) == -1)
+		return -1;
+	rc = runner_find(&node, argv[3], &runner, err);
+	if (rc == 0)
+		rc = runner_become(&runner, err);
+	if (rc == 0 && strcmp(argv[4], "current") == 0) {
+		rc = launch_current(&node, argv[3], &release, err);
+	} else if (rc == 0) {
+		if (!str_to_uint(argv[4], INT32_MAX, &number) || number == 0)
+			rc = error_set(err, E_USAGE, "'%s' is no release", argv[4]);
+		release = (unsigned)number;
+	}
+	if (rc == 0) {
+		rc = launch_open(&launch, &node, argv[3], release, err);
+		if (rc == 0)
+			rc = launch_command(&launch, argv + 6, err);
+		launch_release(&launch);
+	}
+	node_release(&node);
+	return rc;
+}
+
+static int usage(struct error *err)
+{
+	return error_set(err, E_USAGE,
+			 "usage: silver-exec --dir DIR APP current|RELEASE -- COMMAND...");
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	const char *name = argc > 0 ? basename(argv[0]) : "";
+	int rc;
+
+	if (strcmp(name, "run") == 0)
+		rc = run_service(&err);
+	else if (strcmp(name, "finish") == 0 && argc >= 3)
+		rc = finish_service(argv, &err);
+	else if (argc >= 7 && strcmp(argv[1], "--dir") == 0 && strcmp(argv[5], "--") == 0)
+		rc = run_command(argv, &err);
+	else
+		rc = usage(&err);
+	return rc == -1 ? error_report(&err) : 0;
+}

@@ -1,0 +1,284 @@
+#include "runtime/launch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "common/fs.h"
+#include "common/proc.h"
+
+#define ENV_MAX   (4 << 20)
+#define LISTEN_FD 3 /* SD_LISTEN_FDS_START: what LISTEN_FDS counts from */
+#define PYTHON    "/usr/bin/python3"
+
+/* The file env: NAME=VALUE and a NUL, again and again. */
+static int read_env(struct launch *l, struct error *err)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+
+	if (fs_read_file(l->release_fd, "env", ENV_MAX, &s, err) == -1)
+		return -1;
+	if (s.len > 0 && s.buf[s.len - 1] != '\0')
+		return error_set(err, E_SYSTEM, "release %u: 'env' is cut", l->number);
+	for (size_t at = 0; at < s.len; at += strlen(s.buf + at) + 1)
+		strv_add(&l->env, s.buf + at);
+	return 0;
+}
+
+static int make_tmp_dir(const struct launch *l, struct error *err)
+{
+	autofree char *name = xasprintf("%u", l->number);
+	autoclose int fd = -1;
+
+	if (fs_ensure_dir(l->data_fd, "tmp", 0700, &fd, err) == -1)
+		return -1;
+	return fs_ensure_dir(fd, name, 0700, NULL, err);
+}
+
+static int open_slot(struct launch *l, int app_fd, struct error *err)
+{
+	const char *slot = ini_get(&l->record, "release", "slot");
+	autofree char *path = NULL;
+	uint64_t number;
+
+	if (!slot || !str_to_uint(slot, INT32_MAX, &number))
+		return error_set(err, E_SYSTEM, "release %u: record.ini names no slot", l->number);
+	path = xasprintf("slots/%s", slot);
+	return fs_open_dir(app_fd, path, &l->slot_fd, err);
+}
+
+int launch_open(struct launch *out, const struct node *node, const char *app, unsigned number,
+		struct error *err)
+{
+	autofree char *data = xasprintf("data/%s", app);
+	autofree char *path = xasprintf("releases/%u", number);
+	autoclose int app_fd = -1;
+
+	*out = (struct launch){.node = node,
+			       .app = app,
+			       .number = number,
+			       .data_fd = -1,
+			       .release_fd = -1,
+			       .run_fd = -1,
+			       .slot_fd = -1};
+	if (node_open_app(node, app, &app_fd, err) == -1 ||
+	    fs_open_dir(node->fd, data, &out->data_fd, err) == -1)
+		return -1;
+	if (fs_open_dir(app_fd, path, &out->release_fd, err) == -1) {
+		if (err->code == E_NOTFOUND)
+			error_set(err, E_NOTFOUND, "app '%s' has no release %u", app, number);
+		return -1;
+	}
+	if (fs_open_dir(out->release_fd, "run", &out->run_fd, err) == -1 ||
+	    ini_read(out->release_fd, "record.ini", &out->record, err) == -1)
+		return -1;
+	if (open_slot(out, app_fd, err) == -1 || read_env(out, err) == -1)
+		return -1;
+	return make_tmp_dir(out, err);
+}
+
+void launch_release(struct launch *l)
+{
+	fd_close(&l->data_fd);
+	fd_close(&l->release_fd);
+	fd_close(&l->run_fd);
+	fd_close(&l->slot_fd);
+	ini_release(&l->record);
+	strv_free_p(&l->env);
+}
+
+int launch_current(const struct node *node, const char *app, unsigned *number, struct error *err)
+{
+	autofree char *target = NULL;
+	autoclose int app_fd = -1;
+	uint64_t n;
+
+	if (node_open_app(node, app, &app_fd, err) == -1)
+		return -1;
+	if (fs_read_link(app_fd, "current", &target, err) == -1)
+		return err->code == E_NOTFOUND
+			       ? error_set(err, E_NOTFOUND, "nothing is live for '%s' yet", app)
+			       : -1;
+	if (!str_starts(target, "releases/") ||
+	    !str_to_uint(target + strlen("releases/"), INT32_MAX, &n))
+		return error_set(err, E_SYSTEM, "'current' of '%s' names no release", app);
+	*number = (unsigned)n;
+	return 0;
+}
+
+/* Bound by a relative name: sun_path is short wherever DIR is. Mode 0777: nginx needs the write bit
+ * to connect and the x bit to see that it is there (front.c); who gets as far as this directory is
+ * decided above it. */
+static int bind_socket(const struct launch *l, struct error *err)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "http.sock"};
+	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	mode_t mask;
+	int rc;
+
+	if (fd == -1)
+		return error_sys(err, errno, "cannot make a socket");
+	if (fs_unlink(l->run_fd, "http.sock", err) == -1) /* of an earlier life */
+		return -1;
+	if (fchdir(l->run_fd) == -1)
+		return error_sys(err, errno, "cannot enter 'run'");
+	mask = umask(0);
+	rc = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	umask(mask);
+	if (rc == -1 || listen(fd, SOMAXCONN) == -1)
+		return error_sys(err, errno, "cannot listen on 'http.sock'");
+	if (dup2(fd, LISTEN_FD) == -1) /* a copy is not CLOEXEC */
+		return error_sys(err, errno, "cannot pass the socket");
+	if (fd == LISTEN_FD) {
+		steal_fd(&fd);
+		if (fcntl(LISTEN_FD, F_SETFD, 0) == -1)
+			return error_sys(err, errno, "cannot pass the socket");
+	}
+	return 0;
+}
+
+static const char *env_get(const struct launch *l, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < l->env.n; i++)
+		if (strncmp(l->env.v[i], name, len) == 0 && l->env.v[i][len] == '=')
+			return l->env.v[i] + len + 1;
+	return NULL;
+}
+
+/* exec in the app's directory with the release's environment. The descriptors up to `last_fd` stay
+ * open. */
+static int become(struct launch *l, const char *path, char *const *argv, unsigned last_fd,
+		  struct error *err)
+{
+	if (fchdir(l->slot_fd) == -1)
+		return error_sys(err, errno, "cannot enter the app's directory");
+	if (close_range(last_fd + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
+		return error_sys(err, errno, "cannot close descriptors");
+	signal(SIGPIPE, SIG_DFL);
+	environ = l->env.v; /* execvp searches the PATH of this one */
+	execvp(path, argv);
+	return error_sys(err, errno, "cannot run '%s'", path);
+}
+
+/* The runner as the argument of a call in gunicorn's "module:function('argument')". */
+static void add_python_string(struct strbuf *s, const char *text)
+{
+	strbuf_addch(s, '"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			strbuf_addch(s, '\\');
+		if ((unsigned char)*text < ' ')
+			strbuf_addf(s, "\\x%02x", (unsigned)*text);
+		else
+			strbuf_addch(s, *text);
+	}
+	strbuf_addch(s, '"');
+}
+
+static int launch_python(struct launch *l, const char *runner, struct error *err)
+{
+	autostrbuf struct strbuf call = STRBUF_INIT;
+	autostrv struct strv argv = STRV_INIT;
+
+	strbuf_addstr(&call, "silver_wsgi:load(");
+	add_python_string(&call, runner);
+	strbuf_addch(&call, ')');
+	strv_add(&argv, PYTHON);
+	strv_add(&argv, "-m");
+	strv_add(&argv, "gunicorn");
+	strv_add(&argv, "--config=python:silver_gunicorn");
+	strv_addf(&argv, "--graceful-timeout=%d", (l->node->drain_ms + 999) / 1000);
+	strv_add(&argv, call.buf);
+	return become(l, PYTHON, strv_argv(&argv), LISTEN_FD, err);
+}
+
+static int port_of(int fd, unsigned *port)
+{
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) == -1)
+		return -1;
+	*port = ntohs(address.sin_port);
+	return 0;
+}
+
+/* A port of 127.0.0.1 that is free now. It is the release's for as long as its record is kept, so
+ * that a restarted program is found where it was. */
+static int choose_port(const struct launch *l, unsigned *port, struct error *err)
+{
+	const struct sockaddr_in any = {.sin_family = AF_INET,
+					.sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	autofree char *text = NULL;
+
+	if (fd == -1 || bind(fd, (const struct sockaddr *)&any, sizeof(any)) == -1 ||
+	    port_of(fd, port) == -1)
+		return error_sys(err, errno, "cannot find a free port");
+	text = xasprintf("%u\n", *port);
+	return fs_replace_file(l->run_fd, "port", text, strlen(text), 0644, err);
+}
+
+static int find_port(const struct launch *l, unsigned *port, struct error *err)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error ignored = ERROR_INIT;
+	uint64_t number;
+
+	if (fs_read_file(l->run_fd, "port", 16, &text, &ignored) == 0) {
+		text.buf[strcspn(text.buf, "\n")] = '\0';
+		if (str_to_uint(text.buf, 65535, &number)) {
+			*port = (unsigned)number;
+			return 0;
+		}
+	}
+	return choose_port(l, port, err);
+}
+
+static int launch_program(struct launch *l, const char *runner, struct error *err)
+{
+	autofree char *path = xasprintf("./%s", runner);
+	autostrv struct strv argv = STRV_INIT;
+	unsigned port;
+
+	if (find_port(l, &port, err) == -1)
+		return -1;
+	strv_addf(&l->env, "PORT=%u", port);
+	strv_add(&argv, path);
+	return become(l, path, strv_argv(&argv), LISTEN_FD, err);
+}
+
+int launch_server(struct launch *l, struct error *err)
+{
+	const char *platform = ini_get(&l->record, "run", "platform");
+	const char *runner = ini_get(&l->record, "run", "runner");
+
+	if (!platform || !runner)
+		return error_set(err, E_SYSTEM, "release %u has nothing to run", l->number);
+	if (bind_socket(l, err) == -1)
+		return -1;
+	strv_add(&l->env, "LISTEN_FDS=1");
+	strv_addf(&l->env, "LISTEN_PID=%d", (int)getpid()); /* exec keeps it */
+	if (strcmp(platform, "python") == 0)
+		return launch_python(l, runner, err);
+	if (strcmp(platform, "exec") == 0)
+		return launch_program(l, runner, err);
+	return error_set(err, E_SYSTEM, "release %u: platform '%s' has no server", l->number,
+			 platform);
+}
+
+int launch_command(struct launch *l, char *const *argv, struct error *err)
+{
+	const char *terminal = getenv("TERM");
+
+	if (terminal && !env_get(l, "TERM"))
+		strv_addf(&l->env, "TERM=%s", terminal);
+	return become(l, argv[0], argv, 2, err);
+}

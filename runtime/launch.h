@@ -1,0 +1,29 @@
+/* launch.h - a release as silver-exec sees it, and how each platform's server is started.
+ *
+ * Everything here happens as the runner (runner.h): what is read was written by the app's owner. */
+#pragma once
+#include "common/ini.h"
+#include "common/node.h"
+
+struct launch {
+	const struct node *node;
+	const char *app;
+	unsigned number;
+	int data_fd, release_fd, run_fd; /* data/APP, releases/N, releases/N/run */
+	int slot_fd;                     /* the app's files */
+	struct ini record;
+	struct strv env; /* of the release, and what is added for its processes */
+};
+
+/* Opens release `number`, reads its record and environment, makes its TMPDIR. E_NOTFOUND: no such
+ * release. */
+MUST_CHECK int launch_open(struct launch *out, const struct node *node, const char *app,
+			   unsigned number, struct error *err);
+void launch_release(struct launch *l);
+/* Number that the text of the link apps/APP/current gives. E_NOTFOUND: nothing is live. */
+MUST_CHECK int launch_current(const struct node *node, const char *app, unsigned *number,
+			      struct error *err);
+/* Becomes the server of its platform, listening on run/http.sock. Returns only on failure. */
+MUST_CHECK int launch_server(struct launch *l, struct error *err);
+/* Becomes a command in the directory of the app's files. Returns only on failure. */
+MUST_CHECK int launch_command(struct launch *l, char *const *argv, struct error *err);
