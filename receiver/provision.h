@@ -1,16 +1,17 @@
-/* provision.h - what exists for a node and for an app before anything runs: users, directories, locations.
+/* provision.h - what exists for a node and for an app before anything runs: users, directories,
+ * locations.
  *
- * Called by silver-root only, one short process per call. When it is root every app gets an owner and a
- * runner of its own (accounts.h); else all belongs to who calls. Every call may be interrupted anywhere
- * and repeated. */
+ * Called by silver-root only, one short process per call. When it is root every app gets an owner
+ * and a runner of its own (accounts.h); else all belongs to who calls. Every call may be
+ * interrupted anywhere and repeated. */
 #pragma once
 #include "common/node.h"
 
-/* The directories of a node and, as root, the users silver-session and silver-web. E_REFUSED: as root in a
- * directory that other users cannot pass. */
+/* The directories of a node and, as root, the users silver-session and silver-web. E_REFUSED: as
+ * root in a directory that other users cannot pass. */
 MUST_CHECK int provision_node(const struct node *node, struct error *err);
-/* apps/APP with an empty repository, data/APP, log/APP and hosts/APP.DOMAIN; repairs what is missing.
- * E_REFUSED: another app has that host. */
+/* apps/APP with an empty repository, data/APP, log/APP and hosts/APP.DOMAIN; repairs what is
+ * missing. E_REFUSED: another app has that host. */
 MUST_CHECK int provision_create(const struct node *node, const char *app, struct error *err);
 /* The app's processes, locations, repository, releases, data, logs and users are gone on return.
  * E_NOTFOUND: there is nothing of that name. E_BUSY: a deploy holds the app's lock. */

@@ -1,0 +1,397 @@
+#include "receiver/provision.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "common/fs.h"
+#include "common/lock.h"
+#include "common/names.h"
+#include "common/proc.h"
+#include "receiver/accounts.h"
+#include "runtime/front.h"
+#include "runtime/runner.h"
+#include "runtime/s6.h"
+
+#define SESSION_USER "silver-session"
+#define SETFACL_MS   10000
+
+/* Everything git needs to know about these repositories; the rest comes with each push
+ * (docs/CONTRACT.md). core.fsync: a ref never names an object that a power cut takes. unpackLimit:
+ * a push is one pack, one fsync. autogc and gc.auto: packing is `settle`'s, never the waiting
+ * pusher's. The three fsck messages are about flaws of old histories that harm nothing here. */
+static const char repository_config[] = "[core]\n"
+					"\trepositoryformatversion = 0\n"
+					"\tfilemode = true\n"
+					"\tbare = true\n"
+					"\tfsync = all\n"
+					"\tbigFileThreshold = 1m\n"
+					"[gc]\n"
+					"\tauto = 0\n"
+					"[receive]\n"
+					"\tfsckObjects = true\n"
+					"\tautogc = false\n"
+					"\tunpackLimit = 1\n"
+					"\tadvertisePushOptions = true\n"
+					"\tdenyNonFastForwards = false\n"
+					"\tdenyDeletes = false\n"
+					"[receive \"fsck\"]\n"
+					"\tzeroPaddedFilemode = ignore\n"
+					"\tbadTimezone = ignore\n"
+					"\tmissingSpaceBeforeDate = ignore\n";
+
+/* Who owns what of an app. */
+struct owners {
+	bool set; /* false: we are not root, and all is ours */
+	struct accounts who;
+};
+
+static int find_owners(const struct node *node, const char *app, struct owners *out,
+		       struct error *err)
+{
+	*out = (struct owners){.set = geteuid() == 0};
+	return out->set ? accounts_ensure(node, app, &out->who, err) : 0;
+}
+
+static int give(int fd, const struct owners *o, uid_t uid, struct error *err)
+{
+	if (o->set && fchown(fd, uid, o->who.group) == -1)
+		return error_sys(err, errno, "cannot give a file to user %u", (unsigned)uid);
+	return 0;
+}
+
+/* A directory of this owner and mode, whatever it was. */
+static int ensure_owned_dir(int dir_fd, const char *name, mode_t mode, const struct owners *o,
+			    uid_t uid, int *out, struct error *err)
+{
+	autoclose int fd = -1;
+
+	if (fs_ensure_dir(dir_fd, name, mode, &fd, err) == -1 || give(fd, o, uid, err) == -1)
+		return -1;
+	if (fchmod(fd, mode) == -1)
+		return error_sys(err, errno, "cannot set the mode of '%s'", name);
+	if (out)
+		*out = steal_fd(&fd);
+	return 0;
+}
+
+static int write_owned_file(int dir_fd, const char *name, const char *text, mode_t mode,
+			    const struct owners *o, struct error *err)
+{
+	autoclose int fd = -1;
+
+	if (fs_replace_file(dir_fd, name, text, strlen(text), mode, err) == -1 ||
+	    fs_open(dir_fd, name, O_RDONLY, 0, &fd, err) == -1)
+		return -1;
+	return give(fd, o, o->who.owner, err);
+}
+
+/* The files that make a bare repository; `git init` would make the same and samples. */
+static int make_repository(int app_fd, const struct owners *o, struct error *err)
+{
+	static const char *const dirs[][2] = {
+		{"objects", "info"}, {"objects", "pack"}, {"refs", "heads"}, {"refs", "tags"}};
+	autoclose int repo_fd = -1;
+
+	if (ensure_owned_dir(app_fd, "repo.git", 0700, o, o->who.owner, &repo_fd, err) == -1)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		autoclose int fd = -1;
+
+		if (ensure_owned_dir(repo_fd, dirs[i][0], 0755, o, o->who.owner, &fd, err) == -1 ||
+		    ensure_owned_dir(fd, dirs[i][1], 0755, o, o->who.owner, NULL, err) == -1 ||
+		    fs_sync(fd, err) == -1)
+			return -1;
+	}
+	if (write_owned_file(repo_fd, "config", repository_config, 0644, o, err) == -1 ||
+	    write_owned_file(repo_fd, "HEAD", "ref: refs/heads/master\n", 0644, o, err) == -1)
+		return -1;
+	return fs_sync(repo_fd, err);
+}
+
+/* nginx passes through apps/APP, whose mode shuts out all who are not of the app's group. */
+static int let_front_pass(const struct node *node, const char *name, struct error *err)
+{
+	autofree char *path = xasprintf("apps/%s", name);
+	char *const argv[] = {(char[]){"setfacl"}, (char[]){"-m"}, (char[]){"u:" FRONT_USER ":--x"},
+			      path, NULL};
+	struct proc_spec spec = {
+		.path = "setfacl", .argv = argv, .in = -1, .out = -1, .err = -1, .cwd = node->dir};
+	autostrbuf struct strbuf output = STRBUF_INIT;
+	int status;
+
+	if (geteuid() != 0)
+		return 0;
+	if (proc_run(&spec, SETFACL_MS, &status, &output, err) == -1)
+		return error_prefix(err, "letting nginx pass '%s'", path);
+	if (status != 0)
+		return error_set(err, E_SYSTEM, "setfacl failed: %s", strbuf_str(&output));
+	return 0;
+}
+
+/* apps/.APP.new, whole and on disk. Slots and releases are open to who passes apps/APP: the runner
+ * by its group, nginx by its ACL entry. */
+static int make_app_dir(const struct node *node, int apps_fd, const char *tmp,
+			const struct owners *o, struct error *err)
+{
+	autoclose int fd = -1;
+	uid_t owner = o->who.owner;
+
+	if (fs_remove_tree(apps_fd, tmp, err) == -1 ||
+	    ensure_owned_dir(apps_fd, tmp, 0750, o, owner, &fd, err) == -1 ||
+	    let_front_pass(node, tmp, err) == -1)
+		return -1;
+	if (make_repository(fd, o, err) == -1 ||
+	    ensure_owned_dir(fd, "config", 0750, o, owner, NULL, err) == -1 ||
+	    ensure_owned_dir(fd, "slots", 0755, o, owner, NULL, err) == -1 ||
+	    ensure_owned_dir(fd, "releases", 0755, o, owner, NULL, err) == -1 ||
+	    write_owned_file(fd, "lock", "", 0640, o, err) == -1)
+		return -1;
+	return fs_sync(fd, err);
+}
+
+static int ensure_runner_dir(const struct node *node, const char *parent, const char *app,
+			     const struct owners *o, struct error *err)
+{
+	autoclose int fd = -1;
+
+	if (fs_open_dir(node->fd, parent, &fd, err) == -1 ||
+	    ensure_owned_dir(fd, app, 0750, o, o->who.runner, NULL, err) == -1)
+		return error_prefix(err, "%s", parent);
+	return fs_sync(fd, err);
+}
+
+static char *gone_name(const char *app)
+{
+	return xasprintf(".%s.gone", app);
+}
+
+static int remove_remains(const struct node *node, int apps_fd, const char *app, struct error *err);
+
+int provision_create(const struct node *node, const char *app, struct error *err)
+{
+	autofree char *host = xasprintf("%s.%s", app, node->domain);
+	autofree char *tmp = xasprintf(".%s.new", app);
+	autofree char *gone = gone_name(app), *taken_by = NULL;
+	struct error missing = ERROR_INIT;
+	autoclose int apps_fd = -1;
+	struct owners o;
+
+	if (name_check_app(app, err) == -1 || name_check_host(host, err) == -1 ||
+	    fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
+		return -1;
+	if (provision_app_of_host(node, host, &taken_by, &missing) == 0 &&
+	    strcmp(taken_by, app) != 0)
+		return error_set(err, E_REFUSED, "'%s' leads to the app '%s'", host, taken_by);
+	if (fs_exists(apps_fd, gone) && remove_remains(node, apps_fd, app, err) == -1)
+		return error_prefix(err, "finishing an interrupted destroy");
+	if (find_owners(node, app, &o, err) == -1 ||
+	    ensure_runner_dir(node, "data", app, &o, err) == -1 ||
+	    ensure_runner_dir(node, "log", app, &o, err) == -1)
+		return -1;
+	if (!fs_exists(apps_fd, app) && (make_app_dir(node, apps_fd, tmp, &o, err) == -1 ||
+					 fs_rename_sync(apps_fd, tmp, apps_fd, app, err) == -1))
+		return error_prefix(err, "making 'apps/%s'", app);
+	return provision_locate(node, app, host, err);
+}
+
+/* Locations. */
+
+int provision_app_of_host(const struct node *node, const char *host, char **app, struct error *err)
+{
+	static const char prefix[] = "../apps/", suffix[] = "/current";
+	autofree char *target = NULL;
+	autoclose int fd = -1;
+
+	*app = NULL;
+	if (fs_open_dir(node->fd, "hosts", &fd, err) == -1 ||
+	    fs_read_link(fd, host, &target, err) == -1)
+		return -1;
+	if (!str_starts(target, prefix) || !str_ends(target, suffix) ||
+	    strlen(target) < strlen(prefix) + strlen(suffix))
+		return error_set(err, E_SYSTEM, "'hosts/%s' leads nowhere: '%s'", host, target);
+	*app = xstrndup(target + strlen(prefix), strlen(target) - strlen(prefix) - strlen(suffix));
+	return 0;
+}
+
+/* The link's creation decides between two who want the same host. */
+static int claim_host(const struct node *node, int hosts_fd, const char *app, const char *host,
+		      struct error *err)
+{
+	autofree char *target = xasprintf("../apps/%s/current", app);
+	autofree char *other = NULL;
+	struct error taken = ERROR_INIT;
+
+	if (fs_symlink(target, hosts_fd, host, &taken) == 0)
+		return 0;
+	if (provision_app_of_host(node, host, &other, err) == -1)
+		return -1;
+	if (strcmp(other, app) == 0)
+		return 0;
+	return error_set(err, E_REFUSED, "'%s' leads to the app '%s'; an address has one app", host,
+			 other);
+}
+
+int provision_locate(const struct node *node, const char *app, const char *host, struct error *err)
+{
+	autoclose int app_fd = -1, hosts_fd = -1;
+
+	if (name_check_app(app, err) == -1 || name_check_host(host, err) == -1 ||
+	    node_open_app(node, app, &app_fd, err) == -1 ||
+	    fs_open_dir(node->fd, "hosts", &hosts_fd, err) == -1)
+		return -1;
+	if (claim_host(node, hosts_fd, app, host, err) == -1)
+		return -1;
+	return fs_sync(hosts_fd, err);
+}
+
+static int remove_hosts(const struct node *node, const char *app, struct error *err)
+{
+	autostrv struct strv hosts = STRV_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(node->fd, "hosts", &fd, err) == -1 || fs_list(fd, &hosts, err) == -1)
+		return -1;
+	for (size_t i = 0; i < hosts.n; i++) {
+		struct error other = ERROR_INIT;
+		autofree char *leads_to = NULL;
+
+		if (provision_app_of_host(node, hosts.v[i], &leads_to, &other) == 0 &&
+		    strcmp(leads_to, app) == 0 && fs_unlink(fd, hosts.v[i], err) == -1)
+			return -1;
+	}
+	return fs_sync(fd, err);
+}
+
+/* The end of an app. */
+
+static int remove_below(const struct node *node, const char *parent, const char *name,
+			struct error *err)
+{
+	autoclose int fd = -1;
+
+	if (fs_open_dir(node->fd, parent, &fd, err) == -1 || fs_remove_tree(fd, name, err) == -1 ||
+	    fs_sync(fd, err) == -1)
+		return error_prefix(err, "removing '%s/%s'", parent, name);
+	return 0;
+}
+
+/* What follows the rename, and what an interrupted destroy left to do. The users go before the
+ * directory that tells that there is something left. */
+static int remove_remains(const struct node *node, int apps_fd, const char *app, struct error *err)
+{
+	autofree char *gone = gone_name(app), *fresh = xasprintf(".%s.new", app);
+	struct runner runner;
+	struct error none = ERROR_INIT;
+
+	if (geteuid() == 0 && runner_find(node, app, &runner, &none) == 0)
+		runner_kill_user(runner.uid);
+	if (remove_below(node, "data", app, err) == -1 || remove_below(node, "log", app, err) == -1)
+		return -1;
+	if (geteuid() == 0 && accounts_remove(node, app, err) == -1)
+		return -1;
+	if (fs_remove_tree(apps_fd, fresh, err) == -1 || fs_remove_tree(apps_fd, gone, err) == -1)
+		return -1;
+	return fs_sync(apps_fd, err);
+}
+
+/* From here on the name is free; nobody opens the app any more. */
+static int retire_app(const struct node *node, int apps_fd, const char *app, struct error *err)
+{
+	autofree char *gone = gone_name(app);
+	autoclose int app_fd = -1, lock_fd = -1;
+
+	if (node_open_app(node, app, &app_fd, err) == -1 ||
+	    fs_open(app_fd, "lock", O_RDWR, 0, &lock_fd, err) == -1 ||
+	    lock_take(lock_fd, "destroy", node->lock_wait_ms, err) == -1)
+		return -1;
+	if (remove_hosts(node, app, err) == -1 ||
+	    s6_stop_others(node, app, 0, node->drain_ms, err) == -1)
+		return -1;
+	return fs_rename_sync(apps_fd, app, apps_fd, gone, err);
+}
+
+int provision_destroy(const struct node *node, const char *app, struct error *err)
+{
+	autofree char *gone = gone_name(app), *data = xasprintf("data/%s", app);
+	autoclose int apps_fd = -1;
+	bool exists, remains;
+
+	if (name_check_app(app, err) == -1 || fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
+		return -1;
+	exists = fs_exists(apps_fd, app);
+	remains = fs_exists(apps_fd, gone) || fs_exists(node->fd, data);
+	if (!exists && !remains)
+		return error_set(err, E_NOTFOUND, "no app '%s'", app);
+	if (exists && fs_exists(apps_fd, gone) && fs_remove_tree(apps_fd, gone, err) == -1)
+		return -1;
+	if (exists && retire_app(node, apps_fd, app, err) == -1)
+		return -1;
+	return remove_remains(node, apps_fd, app, err);
+}
+
+/* The node. */
+
+/* Programs of other users get their paths whole: every directory above must let them pass. */
+static int check_passable(const char *dir, struct error *err)
+{
+	autofree char *path = xstrdup(dir);
+	struct stat st;
+
+	while (*path) {
+		if (stat(path, &st) == -1)
+			return error_sys(err, errno, "cannot stat '%s'", path);
+		if (!(st.st_mode & S_IXOTH))
+			return error_set(err, E_REFUSED,
+					 "'%s' is shut to other users (mode %04o), and as root "
+					 "every app runs as a user of its own; choose a directory "
+					 "elsewhere, such as /var/lib/silver",
+					 path, (unsigned)st.st_mode & 07777);
+		*strrchr(path, '/') = '\0';
+	}
+	return 0;
+}
+
+struct node_dir {
+	const char *parent, *name;
+	mode_t mode;
+	bool of_front;
+};
+
+static const struct node_dir node_dirs[] = {
+	{".", "apps", 0755, false},    {".", "data", 0755, false},
+	{".", "log", 0755, false},     {".", "hosts", 0755, false},
+	{".", "run", 0755, false},     {"run", "service", 0755, false},
+	{"run", "empty", 0555, false}, {"run", "nginx", 0700, true},
+	{"log", "nginx", 0750, true},
+};
+
+static int ensure_node_dirs(const struct node *node, uid_t front_uid, gid_t front_gid,
+			    struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(node_dirs); i++) {
+		const struct node_dir *d = &node_dirs[i];
+		autoclose int parent = -1, fd = -1;
+
+		if (fs_open_dir(node->fd, d->parent, &parent, err) == -1 ||
+		    fs_ensure_dir(parent, d->name, d->mode, &fd, err) == -1)
+			return -1;
+		if (geteuid() == 0 && d->of_front && fchown(fd, front_uid, front_gid) == -1)
+			return error_sys(err, errno, "cannot give '%s' to " FRONT_USER, d->name);
+	}
+	return fs_sync(node->fd, err);
+}
+
+int provision_node(const struct node *node, struct error *err)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	if (uid != 0)
+		return ensure_node_dirs(node, uid, gid, err);
+	if (check_passable(node->dir, err) == -1 ||
+	    accounts_ensure_system(SESSION_USER, "silver sessions", &uid, &gid, err) == -1 ||
+	    accounts_ensure_system(FRONT_USER, "silver web front", &uid, &gid, err) == -1)
+		return -1;
+	return ensure_node_dirs(node, uid, gid, err);
+}

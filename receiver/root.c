@@ -1,0 +1,260 @@
+/* silver-root: the few steps that need root, one short process each (docs/CONTRACT.md, "silver-root
+ * verbs").
+ *
+ * Takes nothing for granted: every value is checked again here. On a node that does not run as root
+ * it does the same as the node's user. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "common/fs.h"
+#include "common/json.h"
+#include "common/names.h"
+#include "common/node.h"
+#include "receiver/provision.h"
+#include "receiver/tidy.h"
+#include "receiver/users.h"
+#include "runtime/launch.h"
+#include "runtime/s6.h"
+
+#define STOP_KILL_MS 3000 /* a release that never went live has nobody waiting for it */
+
+/* What is behind the verb. */
+struct words {
+	char **v;
+	size_t n;
+};
+
+static int parse_release(const char *text, unsigned *out, struct error *err)
+{
+	uint64_t number;
+
+	if (!str_to_uint(text, INT32_MAX, &number) || number == 0)
+		return error_set(err, E_USAGE, "'%s' is no number of a release", text);
+	*out = (unsigned)number;
+	return 0;
+}
+
+/* APP N, both checked; the release may be gone. */
+static int parse_app_release(const struct words *w, unsigned *release, struct error *err)
+{
+	if (name_check_app(w->v[0], err) == -1)
+		return -1;
+	return parse_release(w->v[1], release, err);
+}
+
+static int verb_node(const struct node *node, const struct words *w, struct error *err)
+{
+	(void)w;
+	return provision_node(node, err);
+}
+
+static int verb_create(const struct node *node, const struct words *w, struct error *err)
+{
+	if (provision_create(node, w->v[0], err) == -1)
+		return error_prefix(err, "creating '%s'", w->v[0]);
+	return 0;
+}
+
+static int verb_destroy(const struct node *node, const struct words *w, struct error *err)
+{
+	if (w->n == 2 && strcmp(w->v[1], "--yes") != 0) /* asked for by who calls us */
+		return error_set(err, E_USAGE, "unknown word '%s'", w->v[1]);
+	if (provision_destroy(node, w->v[0], err) == -1)
+		return error_prefix(err, "destroying '%s'", w->v[0]);
+	printf("%s is gone: repository, releases, data and logs\n", w->v[0]);
+	return 0;
+}
+
+static int verb_start(const struct node *node, const struct words *w, struct error *err)
+{
+	unsigned release;
+
+	if (parse_app_release(w, &release, err) == -1)
+		return -1;
+	if (s6_start(node, w->v[0], release, err) == -1)
+		return error_prefix(err, "starting release %u of '%s'", release, w->v[0]);
+	return 0;
+}
+
+static int verb_only(const struct node *node, const struct words *w, struct error *err)
+{
+	unsigned release;
+
+	if (parse_app_release(w, &release, err) == -1)
+		return -1;
+	if (s6_stop_others(node, w->v[0], release, node->drain_ms, err) == -1)
+		return error_prefix(err, "draining '%s'", w->v[0]);
+	return tidy_others(node, w->v[0], release, err);
+}
+
+static int verb_stop(const struct node *node, const struct words *w, struct error *err)
+{
+	unsigned release;
+
+	if (parse_app_release(w, &release, err) == -1)
+		return -1;
+	if (s6_stop(node, w->v[0], release, STOP_KILL_MS, err) == -1)
+		return error_prefix(err, "stopping release %u of '%s'", release, w->v[0]);
+	return tidy_release(node, w->v[0], release, err);
+}
+
+static int verb_locate(const struct node *node, const struct words *w, struct error *err)
+{
+	return provision_locate(node, w->v[0], w->v[1], err);
+}
+
+static int verb_user(const struct node *node, const struct words *w, struct error *err)
+{
+	return users_verb(node, w->v, w->n, STDIN_FILENO, stdout, err);
+}
+
+/* The host that people are told: the shortest that leads to the app. */
+static char *host_of_app(const struct node *node, const char *app, const struct strv *hosts)
+{
+	const char *best = NULL;
+
+	for (size_t i = 0; i < hosts->n; i++) {
+		autofree char *leads_to = NULL;
+		struct error other = ERROR_INIT;
+
+		if (provision_app_of_host(node, hosts->v[i], &leads_to, &other) == 0 &&
+		    strcmp(leads_to, app) == 0 && (!best || strlen(hosts->v[i]) < strlen(best)))
+			best = hosts->v[i];
+	}
+	return best ? xstrdup(best) : NULL;
+}
+
+static void list_app(const struct node *node, const char *app, const struct strv *hosts,
+		     struct json *json)
+{
+	autofree char *host = host_of_app(node, app, hosts);
+	autofree char *url = host ? node_url(node, host) : NULL;
+	struct error none = ERROR_INIT;
+	unsigned release = 0;
+	bool live = launch_current(node, app, &release, &none) == 0;
+
+	if (!json) {
+		if (live)
+			printf("%-32s release %-6u %s\n", app, release, url ? url : "-");
+		else
+			printf("%-32s %-14s %s\n", app, "nothing live", url ? url : "-");
+		return;
+	}
+	json_open(json, NULL, '{');
+	json_str(json, "app", app);
+	if (live)
+		json_int(json, "release", release);
+	else
+		json_str(json, "release", NULL);
+	json_str(json, "url", url);
+	json_close(json, '}');
+}
+
+/* Names of apps on this node; what create and destroy have under way begins with a dot. */
+static int list_names(const struct node *node, struct strv *apps, struct error *err)
+{
+	autostrv struct strv names = STRV_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(node->fd, "apps", &fd, err) == -1 || fs_list(fd, &names, err) == -1)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		struct error bad = ERROR_INIT;
+
+		if (name_check_app(names.v[i], &bad) == 0)
+			strv_add(apps, names.v[i]);
+	}
+	return 0;
+}
+
+static bool is_asked_for(const struct words *w, size_t first, const char *app)
+{
+	for (size_t i = first; i < w->n; i++)
+		if (strcmp(w->v[i], app) == 0)
+			return true;
+	return first == w->n;
+}
+
+static int verb_apps(const struct node *node, const struct words *w, struct error *err)
+{
+	autostrv struct strv apps = STRV_INIT, hosts = STRV_INIT;
+	autostrbuf struct strbuf out = STRBUF_INIT;
+	struct json json = {.out = &out};
+	size_t first = w->n > 0 && strcmp(w->v[0], "--json") == 0;
+	autoclose int hosts_fd = -1;
+
+	if (list_names(node, &apps, err) == -1 ||
+	    fs_open_dir(node->fd, "hosts", &hosts_fd, err) == -1 ||
+	    fs_list(hosts_fd, &hosts, err) == -1)
+		return -1;
+	json_open(&json, NULL, '[');
+	for (size_t i = 0; i < apps.n; i++)
+		if (is_asked_for(w, first, apps.v[i]))
+			list_app(node, apps.v[i], &hosts, first ? &json : NULL);
+	json_close(&json, ']');
+	if (first)
+		printf("%s\n", strbuf_str(&out));
+	return 0;
+}
+
+struct verb {
+	const char *name, *usage;
+	size_t min, max; /* words behind it */
+	int (*run)(const struct node *node, const struct words *w, struct error *err);
+};
+
+static const struct verb verbs[] = {
+	{"node", "", 0, 0, verb_node},
+	{"create", "APP", 1, 1, verb_create},
+	{"destroy", "APP [--yes]", 1, 2, verb_destroy},
+	{"start", "APP RELEASE", 2, 2, verb_start},
+	{"only", "APP RELEASE", 2, 2, verb_only},
+	{"stop", "APP RELEASE", 2, 2, verb_stop},
+	{"locate", "APP HOST", 2, 2, verb_locate},
+	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
+	{"user", "add|list|remove ...", 0, SIZE_MAX, verb_user},
+};
+
+static int usage(struct error *err)
+{
+	autostrbuf struct strbuf list = STRBUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		strbuf_addf(&list, "\n       silver-root --dir DIR %s %s", verbs[i].name,
+			    verbs[i].usage);
+	return error_set(err, E_USAGE, "usage:%s", strbuf_str(&list));
+}
+
+static int run(int argc, char **argv, struct error *err)
+{
+	for (size_t i = 0; argc >= 4 && i < ARRAY_SIZE(verbs); i++) {
+		struct words w = {argv + 4, (size_t)argc - 4};
+		struct node node;
+		int rc;
+
+		if (strcmp(argv[3], verbs[i].name) != 0)
+			continue;
+		if (w.n < verbs[i].min || w.n > verbs[i].max)
+			return usage(err);
+		if (node_open(&node, argv[2], err) == -1)
+			return -1;
+		rc = verbs[i].run(&node, &w, err);
+		node_release(&node);
+		return rc;
+	}
+	return usage(err);
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	int rc = -1;
+
+	if (argc < 4 || strcmp(argv[1], "--dir") != 0)
+		rc = usage(&err);
+	else
+		rc = run(argc, argv, &err);
+	if (rc == 0 && fflush(stdout) == EOF)
+		rc = error_sys(&err, errno, "cannot write the answer");
+	return rc == -1 ? error_report(&err) : 0;
+}

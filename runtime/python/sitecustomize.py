@@ -1,0 +1,45 @@
+"""Puts an app's own libraries on sys.path in every Python that runs in its environment.
+
+Python imports this module at start because its directory is in PYTHONPATH. The order is that of a
+virtual environment: the standard library, the app's lib/python with what its .pth files name, the
+app's src, then the packages of the system.
+"""
+import os
+import site
+import sys
+
+
+def _is_system_packages(path):
+    return os.path.basename(path) in ("dist-packages", "site-packages")
+
+
+def _add_app(app):
+    before = list(sys.path)
+    site.addsitedir(os.path.join(app, "lib", "python"))
+    added = [path for path in sys.path if path not in before]
+    src = os.path.join(app, "src")
+    if os.path.isdir(src) and src not in sys.path:
+        added.append(src)
+    rest = [path for path in sys.path if path not in added]
+    at = next((i for i, path in enumerate(rest) if _is_system_packages(path)), len(rest))
+    sys.path[:] = rest[:at] + added + rest[at:]
+
+
+def _import_custom():
+    import importlib.util
+
+    if importlib.util.find_spec("silvercustomize") is None:
+        return
+    try:
+        import silvercustomize  # noqa: F401
+    except Exception:
+        # site would print one line and go on with half an app
+        import traceback
+
+        traceback.print_exc()
+        raise SystemExit("silvercustomize failed; nothing is started without it")
+
+
+if os.environ.get("SILVER_APP_DIR"):
+    _add_app(os.environ["SILVER_APP_DIR"])
+    _import_custom()

@@ -1,0 +1,52 @@
+#include "services/environment.h"
+
+#include "common/proc.h"
+
+/* The app's own programs come first; then what every shell has. */
+#define SYSTEM_PATH "/usr/local/bin:/usr/bin:/bin"
+
+static void add_app(const struct environment_release *r, struct strv *env)
+{
+	const char *dir = r->node->dir;
+
+	strv_add(env, "SILVER_VERSION=silverlining/" SILVER_VERSION);
+	strv_addf(env, "SILVER_APP_NAME=%s", r->app);
+	strv_addf(env, "SILVER_INSTANCE_NAME=%s.%u", r->app, r->number);
+	strv_addf(env, "SILVER_CANONICAL_HOSTNAME=%s", r->host);
+	strv_add(env, "SILVER_MATCH_PATH=/");
+	strv_addf(env, "SILVER_APP_CONFIG=%s/apps/%s/config", dir, r->app);
+	strv_addf(env, "SILVER_LOGS=%s/log/%s", dir, r->app);
+	strv_addf(env, "SILVER_APP_DIR=%s/apps/%s/slots/%u", dir, r->app, r->slot);
+	strv_addf(env, "SILVER_COMMIT=%s", r->commit);
+	strv_addf(env, "SILVER_RELEASE=%u", r->number);
+}
+
+/* What programs in general look for. Python's byte code lies with the data: the release is never
+ * written to, and a slot keeps its name, so the byte code of unchanged files stays valid. */
+static void add_system(const struct environment_release *r, struct strv *env)
+{
+	autofree char *share = proc_share_dir();
+	autofree char *data = xasprintf("%s/data/%s", r->node->dir, r->app);
+
+	strv_addf(env, "PATH=%s/apps/%s/slots/%u/bin:" SYSTEM_PATH, r->node->dir, r->app, r->slot);
+	strv_addf(env, "HOME=%s", data);
+	strv_add(env, "LANG=C.UTF-8");
+	strv_addf(env, "TEMP=%s/tmp/%u", data, r->number);
+	strv_addf(env, "TMPDIR=%s/tmp/%u", data, r->number);
+	strv_addf(env, "PYTHONPATH=%s/python", share);
+	strv_addf(env, "PYTHONPYCACHEPREFIX=%s/pycache", data);
+	strv_add(env, "PYTHONUNBUFFERED=1");
+}
+
+int environment_compose(const struct environment_release *release, struct strv *env,
+			struct error *err)
+{
+	if (strchr(release->node->dir, ':'))
+		return error_set(err, E_REFUSED,
+				 "'%s' holds a ':', which divides PATH; choose another directory",
+				 release->node->dir);
+	add_app(release, env);
+	add_system(release, env);
+	strv_sort(env);
+	return 0;
+}
