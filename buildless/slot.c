@@ -258,6 +258,7 @@ static int apply(struct repo *repo, int slots_fd, const char *name, const char *
 	autofree char *live_name = live ? xasprintf("%u", live->number) : NULL;
 	autoclose int slot_fd = -1;
 	int64_t start = clock_ms(), applied;
+	mode_t mask = umask(022); /* a slot's modes are its tree's, not the caller's */
 	int r = fs_ensure_dir(slots_fd, name, 0755, &slot_fd, err);
 
 	if (r == 0)
@@ -268,6 +269,7 @@ static int apply(struct repo *repo, int slots_fd, const char *name, const char *
 		r = fs_open_dir(slots_fd, live_name, &top.live_fd, err);
 	if (r == 0)
 		r = apply_level(&top, old_tree, new_tree, err);
+	umask(mask);
 	applied = clock_ms();
 	if (r == 0)
 		r = sync_set_finish(&l.sync, slot_fd, err);

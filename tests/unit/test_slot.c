@@ -1,0 +1,366 @@
+/* Slots: a tree arrives exactly, by the difference alone, and a stop at any point is known. */
+#include "tests/unit/store.h"
+
+static void lay_out(struct store *s, unsigned slot, const char *commit, const struct slot *live,
+		    struct slot_work *work)
+{
+	autofree char *tree = tree_of(s, commit);
+	struct error err = ERROR_INIT;
+
+	assert_ok(slot_layout(&s->app, s->repo, slot, tree, live, work, &err), err);
+}
+
+/* The slot holds the commit: by git's own hashing of its files, and by its record. */
+static void assert_holds(const struct store *s, unsigned number, const char *commit, uint64_t files)
+{
+	autofree char *want = tree_of(s, commit), *got = tree_on_disk(s, number);
+	struct error err = ERROR_INIT;
+	struct slot slot;
+
+	assert_string_equal(got, want);
+	assert_ok(slot_read(&s->app, number, &slot, &err), err);
+	assert_string_equal(slot.tree, want);
+	assert_int_equal(slot.files, files);
+}
+
+static ino_t inode(const struct store *s, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(s->app.fd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_ino;
+}
+
+static mode_t mode(const struct store *s, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(s->app.fd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_mode;
+}
+
+static void a_tree_arrives_exactly(void **state)
+{
+	struct store *s = *state;
+	struct slot_work work;
+
+	work_file(s, "index.html", "hello");
+	work_file(s, "empty", "");
+	work_file(s, "bin/tool", "#!/bin/sh\n");
+	assert_int_equal(fchmodat(s->work_fd, "bin/tool", 0755, 0), 0);
+	work_file(s, "deep/er/and/deeper/x", "x");
+	work_file(s, "name with \xff byte", "y");
+	work_link(s, "link", "deep/er");
+	work_link(s, "deep/up", "../index.html");
+	work_link(s, "bin/python", "/usr/bin/python3.11");
+	umask(077); /* modes are ours to say */
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	umask(022);
+	assert_int_equal(work.files, 8);
+	assert_int_equal(work.written, 8);
+	assert_holds(s, 0, s->oid[0], 8);
+	assert_int_equal(mode(s, "slots/0/bin/tool"), S_IFREG | 0755);
+	assert_int_equal(mode(s, "slots/0/index.html"), S_IFREG | 0644);
+	assert_int_equal(mode(s, "slots/0/deep"), S_IFDIR | 0755);
+	assert_int_equal(mode(s, "slots/0"), S_IFDIR | 0755);
+}
+
+static void only_the_difference_is_touched(void **state)
+{
+	struct store *s = *state;
+	struct slot_work work;
+
+	work_file(s, "same", "same");
+	work_file(s, "d/same", "same");
+	work_file(s, "d/changes", "1");
+	work_file(s, "goes", "1");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	ino_t same = inode(s, "slots/0/d/same");
+
+	work_file(s, "d/changes", "2");
+	unlinkat(s->work_fd, "goes", 0);
+	work_file(s, "comes", "1");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_int_equal(work.written, 2);
+	assert_int_equal(work.removed, 2);
+	assert_holds(s, 0, s->oid[1], 4);
+	assert_int_equal(inode(s, "slots/0/d/same"), same);
+
+	lay_out(s, 0, s->oid[1], NULL, &work); /* it holds that already */
+	assert_int_equal(work.written, 0);
+	assert_int_equal(work.files, 4);
+}
+
+static void files_directories_and_links_change_into_each_other(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+
+	work_file(s, "a", "file");
+	work_file(s, "a.b", "between");
+	work_file(s, "b/x/1", "1");
+	work_file(s, "b/x/2", "2");
+	work_link(s, "c", "a");
+	work_file(s, "e", "e");
+	work_commit(s);
+	unlinkat(s->work_fd, "a", 0);
+	work_file(s, "a/now/dir", "d");
+	assert_ok(fs_remove_tree(s->work_fd, "b", &err), err);
+	work_file(s, "b", "file");
+	unlinkat(s->work_fd, "c", 0);
+	work_file(s, "c/in", "d");
+	work_link(s, "e", "b");
+	work_commit(s);
+	assert_ok(fs_remove_tree(s->work_fd, "a", &err), err);
+	work_link(s, "a", "b");
+	work_commit(s);
+
+	static const unsigned order[] = {0, 1, 0, 2, 1, 2, 0};
+	static const uint64_t files[] = {6, 5, 5};
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		lay_out(s, 0, s->oid[order[i]], NULL, &work);
+		assert_holds(s, 0, s->oid[order[i]], files[order[i]]);
+	}
+}
+
+static void a_link_is_never_written_through(void **state)
+{
+	struct store *s = *state;
+	struct slot_work work;
+
+	mkdirat(s->tmp->fd, "outside", 0755);
+	put_file(s->tmp->fd, "outside/file", "untouched");
+	work_file(s, "d/file", "1");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	/* somebody replaced the directory by a link out of the slot */
+	autoclose int slot = openat(s->app.fd, "slots/0", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unlinkat(slot, "d/file", 0);
+	unlinkat(slot, "d", AT_REMOVEDIR);
+	assert_int_equal(symlinkat("../../../../outside", slot, "d"), 0);
+	work_file(s, "d/file", "2");
+	lay_out(s, 0, work_commit(s), NULL, &work); /* notices, and makes all of it anew */
+	assert_holds(s, 0, s->oid[1], 1);
+	assert_content(s->tmp->fd, "outside/file", "untouched");
+}
+
+static void unchanged_blobs_are_linked_from_the_live_slot(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	struct slot live;
+
+	work_file(s, "same", "same");
+	work_file(s, "d/same", "same");
+	work_file(s, "d/mode", "m");
+	work_file(s, "d/changes", "1");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_ok(slot_read(&s->app, 0, &live, &err), err);
+	work_file(s, "d/changes", "2");
+	assert_int_equal(fchmodat(s->work_fd, "d/mode", 0755, 0), 0);
+	lay_out(s, 1, work_commit(s), &live, &work);
+	assert_int_equal(work.linked, 2);
+	assert_int_equal(work.written, 2);
+	assert_int_equal(inode(s, "slots/1/d/same"), inode(s, "slots/0/d/same"));
+	assert_int_not_equal(inode(s, "slots/1/d/mode"), inode(s, "slots/0/d/mode"));
+	assert_holds(s, 1, s->oid[1], 4);
+	/* what changes in one slot leaves the other's shared file alone */
+	work_file(s, "same", "other");
+	lay_out(s, 1, work_commit(s), &live, &work);
+	assert_holds(s, 0, s->oid[0], 4);
+	assert_holds(s, 1, s->oid[2], 4);
+}
+
+static void a_dirty_slot_is_made_anew_and_its_content_moved_aside(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+
+	work_file(s, "a", "1");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_ok(slot_forget(&s->app, 0, &err), err);
+	put_file(s->app.fd, "slots/0/half-written", "?");
+	lay_out(s, 0, s->oid[0], NULL, &work);
+	assert_holds(s, 0, s->oid[0], 1);
+	assert_false(there(s->app.fd, "slots/0/half-written"));
+	assert_ok(slot_empty_trash(&s->app, &err), err);
+	autostrv struct strv names = STRV_INIT;
+	autoclose int slots = openat(s->app.fd, "slots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_ok(fs_list(slots, &names, &err), err);
+	assert_int_equal(names.n, 2); /* 0 and 0.ini */
+}
+
+static void a_slot_whose_old_tree_left_the_repository_is_made_anew(void **state)
+{
+	struct store *s = *state;
+	struct slot_work work;
+
+	work_file(s, "d/a", "1");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	autofree char *tree = tree_of(s, s->oid[0]);
+	work_file(s, "d/a", "2");
+	work_commit(s);
+	/* one that libgit2 has not seen: its cache would hide the loss */
+	autorepo struct repo *fresh = NULL;
+	struct error err = ERROR_INIT;
+	autofree char *object = xasprintf("repo.git/objects/%.2s/%s", tree, tree + 2);
+	assert_int_equal(unlinkat(s->app.fd, object, 0), 0);
+	assert_ok(repo_open(&fresh, s->app.repo_path, false, &err), err);
+	autofree char *new = tree_of(s, s->oid[1]);
+	assert_ok(slot_layout(&s->app, fresh, 0, new, NULL, &work, &err), err);
+	assert_holds(s, 0, s->oid[1], 1);
+}
+
+static void refuse_tree(struct store *s, const char *tree, const char *text)
+{
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+
+	assert_int_equal(slot_layout(&s->app, s->repo, 0, tree, NULL, &work, &err), -1);
+	assert_int_equal(err.code, E_REFUSED);
+	if (!strstr(err.text, text))
+		fail_msg("'%s' does not say '%s'", err.text, text);
+	assert_false(there(s->app.fd, "slots/0.ini"));
+}
+
+/* A tree of one entry that git's own tools would not make: written as an object, byte by byte. */
+static char *raw_tree(struct store *s, const char *mode_and_name, const char *oid_hex)
+{
+	autostrbuf struct strbuf raw = STRBUF_INIT;
+	autofree char *name = xasprintf("work/raw");
+
+	strbuf_add(&raw, mode_and_name, strlen(mode_and_name) + 1);
+	for (int i = 0; i < 20; i++) {
+		const char digits[] = {oid_hex[2 * i], oid_hex[2 * i + 1], '\0'};
+
+		strbuf_addch(&raw, (char)strtol(digits, NULL, 16));
+	}
+	autoclose int fd = openat(s->tmp->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	struct error err = ERROR_INIT;
+	assert_ok(fs_write_all(fd, raw.buf, raw.len, &err), err);
+	return git_in(s, "apps/blog/repo.git",
+		      (const char *const[]){"hash-object", "-t", "tree", "-w", "--literally",
+					    "../../../work/raw", NULL});
+}
+
+static void what_no_slot_may_hold_is_refused_by_name(void **state)
+{
+	struct store *s = *state;
+	char blob[OID_HEX], passwd[OID_HEX];
+
+	work_file(s, "blob", "x");
+	work_link(s, "passwd", "/etc/passwd");
+	autofree char *with_link = tree_of(s, work_commit(s));
+	repo_hash("x", 1, blob);
+	repo_hash("/etc/passwd", 11, passwd);
+
+	refuse_tree(s, with_link, "'passwd' is a link that leads out of the tree");
+	static const char *const bad[][2] = {
+		{"100644 ..", "'..' is a name"},       {"100644 .", "'.' is a name"},
+		{"100644 .GiT", "'.GiT' is a name"},   {"100644 a/../../x", "is a name"},
+		{"100644 /etc/x", "is a name"},	       {"104755 setuid", "'setuid' has a mode"},
+		{"100664 old", "'old' has a mode"},    {"160000 sub", "'sub' is a submodule"},
+		{"120000 up", "'up' is a link"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const char *oid = i == ARRAY_SIZE(bad) - 1 ? passwd : blob;
+		autofree char *tree = raw_tree(s, bad[i][0], oid);
+
+		refuse_tree(s, tree, bad[i][1]);
+	}
+	assert_false(there(s->tmp->fd, "apps/x"));
+}
+
+static void links_stay_in_the_slot(void **state)
+{
+	static const char *const bad[] = {"..", "../..", "a/../../b", "./../x", "/", "/usr/bin/python3-config",
+					  "/usr/bin/python3/../../x", "../../../../etc/passwd"};
+	struct store *s = *state;
+	struct slot_work work;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		work_link(s, "link", bad[i]);
+		autofree char *tree = tree_of(s, work_commit(s));
+
+		refuse_tree(s, tree, "'link' is a link that leads out of the tree");
+	}
+	unlinkat(s->work_fd, "link", 0);
+	work_file(s, "d/e/f", "1");
+	work_link(s, "d/e/up", "../../d");
+	work_link(s, "d/e/root", "../..");
+	work_link(s, "py", "/usr/bin/python3");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_int_equal(work.files, 4);
+}
+
+static void many_files_are_laid_out_and_synced_at_once(void **state)
+{
+	struct store *s = *state;
+	struct slot_work work;
+
+	for (int i = 0; i < 300; i++) {
+		autofree char *path = xasprintf("d%d/f%d", i % 40, i);
+
+		work_file(s, path, path);
+	}
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_int_equal(work.files, 300);
+	assert_holds(s, 0, s->oid[0], 300);
+}
+
+static void the_chosen_slot_is_free_clean_and_the_last_used(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	unsigned number;
+	bool new;
+
+	assert_ok(slot_choose(&s->app, &number, &new, &err), err);
+	assert_true(new);
+	assert_int_equal(number, 0);
+	work_file(s, "a", "1");
+	work_commit(s);
+	lay_out(s, 0, s->oid[0], NULL, &work);
+	lay_out(s, 3, s->oid[0], NULL, &work);
+	mkdirat(s->app.fd, "slots/5", 0755); /* dirty */
+	mkdirat(s->app.fd, "slots/foreign", 0755);
+	usleep(20000);
+	lay_out(s, 4, s->oid[0], NULL, &work);
+	assert_ok(slot_choose(&s->app, &number, &new, &err), err);
+	assert_false(new);
+	assert_int_equal(number, 4);
+	for (unsigned i = 0; i < 6; i++) { /* releases take them, one by one; 1 and 2 are gone */
+		autofree char *dir = xasprintf("releases/%u", i + 1),
+			      *record = xasprintf("%s/record.ini", dir),
+			      *link = xasprintf("%s/app", dir), *to = xasprintf("../../slots/%u", i);
+
+		assert_int_equal(mkdirat(s->app.fd, dir, 0755), 0);
+		put_file(s->app.fd, record, "");
+		assert_int_equal(symlinkat(to, s->app.fd, link), 0);
+		assert_ok(slot_choose(&s->app, &number, &new, &err), err);
+		assert_int_equal(new, i == 5);
+		assert_int_equal(number, i < 4 ? 4 : i == 4 ? 5 : 6);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(a_tree_arrives_exactly),
+		STORE_TEST(only_the_difference_is_touched),
+		STORE_TEST(files_directories_and_links_change_into_each_other),
+		STORE_TEST(a_link_is_never_written_through),
+		STORE_TEST(unchanged_blobs_are_linked_from_the_live_slot),
+		STORE_TEST(a_dirty_slot_is_made_anew_and_its_content_moved_aside),
+		STORE_TEST(a_slot_whose_old_tree_left_the_repository_is_made_anew),
+		STORE_TEST(what_no_slot_may_hold_is_refused_by_name),
+		STORE_TEST(links_stay_in_the_slot),
+		STORE_TEST(many_files_are_laid_out_and_synced_at_once),
+		STORE_TEST(the_chosen_slot_is_free_clean_and_the_last_used),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
