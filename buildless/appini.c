@@ -1,17 +1,18 @@
 #include "buildless/appini.h"
 
+#include <limits.h>
 #include <strings.h>
+#include "buildless/runner.h"
 #include "common/ini.h"
 #include "common/names.h"
 
-#define SECTION   "production"
-#define PATH_LEN  3000
-#define SHOWN_MAX 120 /* bytes of a value that a message shows */
+#define SECTION "production"
 
 struct parse {
 	struct appini *ini;
 	const char *app, *text, *end;
 	struct strv *errors, *warnings;
+	size_t first_error, first_warning; /* of ours in the lists */
 	unsigned n_errors;
 	unsigned *seen;        /* per key: the line that set it */
 	char *refused_section; /* told already, its other keys are passed over */
@@ -25,8 +26,16 @@ struct key {
 	const char *words; /* taken: its meaning, as app.ini(5) has it; declined: the advice */
 };
 
-static void PRINTF_LIKE(3, 0)
-	add_finding(struct strv *list, unsigned line, const char *fmt, va_list args)
+/* "app.ini:7: ..." is of line 7; one about the whole file comes last. */
+static unsigned long line_of(const char *finding)
+{
+	return finding[strlen("app.ini:")] == ' ' ? ULONG_MAX
+						  : strtoul(finding + strlen("app.ini:"), NULL, 10);
+}
+
+/* What is known only when all was read takes its place among the lines. */
+static void PRINTF_LIKE(4, 0)
+	add_finding(struct strv *list, size_t first, unsigned line, const char *fmt, va_list args)
 {
 	autofree char *text = NULL;
 
@@ -36,6 +45,14 @@ static void PRINTF_LIKE(3, 0)
 		strv_addf(list, "app.ini:%u: %s", line, text);
 	else
 		strv_addf(list, "app.ini: %s", text);
+	for (size_t i = list->n - 1; i > first; i--) {
+		char *later = list->v[i - 1];
+
+		if (line_of(later) <= line_of(list->v[i]))
+			break;
+		list->v[i - 1] = list->v[i];
+		list->v[i] = later;
+	}
 }
 
 static void PRINTF_LIKE(3, 4) refuse(struct parse *p, unsigned line, const char *fmt, ...)
@@ -43,7 +60,7 @@ static void PRINTF_LIKE(3, 4) refuse(struct parse *p, unsigned line, const char 
 	va_list args;
 
 	va_start(args, fmt);
-	add_finding(p->errors, line, fmt, args);
+	add_finding(p->errors, p->first_error, line, fmt, args);
 	va_end(args);
 	p->n_errors++;
 }
@@ -53,19 +70,8 @@ static void PRINTF_LIKE(3, 4) warn(struct parse *p, unsigned line, const char *f
 	va_list args;
 
 	va_start(args, fmt);
-	add_finding(p->warnings, line, fmt, args);
+	add_finding(p->warnings, p->first_warning, line, fmt, args);
 	va_end(args);
-}
-
-/* A value from the file, safe to print and not too long. The caller frees. */
-static char *shown(const char *value, size_t len)
-{
-	struct strbuf s = STRBUF_INIT;
-
-	name_add_printable(&s, value, len > SHOWN_MAX ? SHOWN_MAX : len);
-	if (len > SHOWN_MAX)
-		strbuf_addstr(&s, "...");
-	return strbuf_detach(&s);
 }
 
 /* The line of the file that holds the n-th continuation of the key in `line` (0: the key itself).
@@ -112,19 +118,9 @@ static unsigned section_line(const struct parse *p, unsigned line)
 	return found;
 }
 
-/* Printable ASCII without blanks: what can stand in a record, a request line and an argument as it
- * is. */
-static bool is_plain_word(const char *s)
-{
-	for (; *s; s++)
-		if (*s <= ' ' || *s > '~')
-			return false;
-	return true;
-}
-
 static void take_app_name(struct parse *p, unsigned line, const char *value)
 {
-	autofree char *v = shown(value, strlen(value));
+	autofree char *v = appini_shown(value, strlen(value));
 
 	p->ini->app_name = xstrdup(value);
 	if (strcmp(value, p->app) != 0)
@@ -137,7 +133,7 @@ static void take_app_name(struct parse *p, unsigned line, const char *value)
 static void take_platform(struct parse *p, unsigned line, const char *value)
 {
 	static const char *const platforms[] = {"python", "static", "exec"};
-	autofree char *v = shown(value, strlen(value));
+	autofree char *v = appini_shown(value, strlen(value));
 	const char *near = name_nearest(value, platforms, ARRAY_SIZE(platforms));
 
 	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
@@ -164,9 +160,9 @@ static void take_runner(struct parse *p, unsigned line, const char *value)
 
 static void take_health(struct parse *p, unsigned line, const char *value)
 {
-	autofree char *v = shown(value, strlen(value));
+	autofree char *v = appini_shown(value, strlen(value));
 
-	if (*value != '/' || !is_plain_word(value) || strchr(value, '#'))
+	if (*value != '/' || !appini_is_plain(value) || strchr(value, '#'))
 		refuse(p, line,
 		       "health '%s' is no URL path; it starts with '/', without blanks or '#', and "
 		       "what is not ASCII is written %%XX",
@@ -177,7 +173,7 @@ static void take_health(struct parse *p, unsigned line, const char *value)
 
 static void take_location(struct parse *p, unsigned line, const char *value)
 {
-	autofree char *v = shown(value, strlen(value));
+	autofree char *v = appini_shown(value, strlen(value));
 	struct error err = ERROR_INIT;
 
 	if (strstr(value, "://"))
@@ -191,6 +187,19 @@ static void take_location(struct parse *p, unsigned line, const char *value)
 		refuse(p, line, "default_location: %s", err.text);
 	else
 		p->ini->default_location = xstrdup(value);
+}
+
+static const struct key *find_key(const char *name);
+
+/* "key = value" or "known_key: value": an indented line that was meant to be a key of its own. */
+static bool looks_like_key(const char *line)
+{
+	size_t len = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-"
+				  "0123456789");
+	autofree char *word = xstrndup(line, len);
+	const char *rest = line + len + strspn(line + len, " \t");
+
+	return len > 0 && (*rest == '=' || (*rest == ':' && find_key(word)));
 }
 
 /* Debian's rule for package names (policy 5.6.1), with an architecture behind ':' where one is
@@ -210,7 +219,7 @@ static bool is_package_name(const char *s)
 
 static void take_package(struct parse *p, unsigned line, const char *word, size_t len)
 {
-	autofree char *name = xstrndup(word, len), *v = shown(word, len);
+	autofree char *name = xstrndup(word, len), *v = appini_shown(word, len);
 
 	if (!is_package_name(name))
 		refuse(p, line,
@@ -223,18 +232,19 @@ static void take_package(struct parse *p, unsigned line, const char *word, size_
 
 static void take_packages(struct parse *p, unsigned line, const char *value)
 {
-	unsigned nth = 0;
-
 	p->ini->packages_line = line;
-	while (*value) {
-		size_t len = strcspn(value, " \t,\n");
+	for (unsigned nth = 0; *value; nth++) {
+		const char *end = value + strcspn(value, "\n");
+		bool is_names = nth == 0 || !looks_like_key(value); /* else told already */
 
-		if (len)
-			take_package(p, continuation_line(p, line, nth), value, len);
-		value += len;
-		if (*value == '\n')
-			nth++;
-		value += *value != '\0';
+		while (value < end) {
+			size_t len = strcspn(value, " \t,\n");
+
+			if (len && is_names)
+				take_package(p, continuation_line(p, line, nth), value, len);
+			value += len + (value + len < end);
+		}
+		value += *value == '\n';
 	}
 }
 
@@ -296,7 +306,7 @@ static const char *later_section(const char *section)
 static void refuse_section(struct parse *p, unsigned line, const char *section)
 {
 	static const char *const sections[] = {SECTION};
-	autofree char *v = shown(section, strlen(section));
+	autofree char *v = appini_shown(section, strlen(section));
 
 	if (p->refused_section && strcmp(p->refused_section, section) == 0)
 		return;
@@ -331,7 +341,7 @@ static const struct key *find_key(const char *name)
 static void refuse_unknown(struct parse *p, unsigned line, const char *name)
 {
 	const char *names[ARRAY_SIZE(keys)], *near;
-	autofree char *v = shown(name, strlen(name)), *lower = xstrdup(name);
+	autofree char *v = appini_shown(name, strlen(name)), *lower = xstrdup(name);
 	autostrbuf struct strbuf all = STRBUF_INIT;
 
 	for (char *c = lower; *c; c++)
@@ -351,17 +361,6 @@ static void refuse_unknown(struct parse *p, unsigned line, const char *name)
 		refuse(p, line, "unknown key '%s'; the keys are %s", v, strbuf_str(&all));
 }
 
-/* "key = value" or "known_key: value": an indented line that was meant to be a key of its own. */
-static bool looks_like_key(const char *line)
-{
-	size_t len = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-"
-				  "0123456789");
-	autofree char *word = xstrndup(line, len);
-	const char *rest = line + len + strspn(line + len, " \t");
-
-	return len > 0 && (*rest == '=' || (*rest == ':' && find_key(word)));
-}
-
 /* False where the value's shape is wrong: nothing there, or more lines than the key takes. */
 static bool check_shape(struct parse *p, unsigned line, const struct key *key, const char *value)
 {
@@ -369,7 +368,7 @@ static bool check_shape(struct parse *p, unsigned line, const struct key *key, c
 	unsigned before = p->n_errors;
 
 	for (unsigned nth = 1; next; next = strchr(next + 1, '\n'), nth++) {
-		autofree char *v = shown(next + 1, strcspn(next + 1, "\n"));
+		autofree char *v = appini_shown(next + 1, strcspn(next + 1, "\n"));
 
 		if (looks_like_key(next + 1))
 			refuse(p, continuation_line(p, line, nth),
@@ -413,7 +412,8 @@ static void on_key(void *ctx, unsigned line, const char *section, const char *na
 		     key->name);
 	if (!check_shape(p, line, key, value)) {
 		p->runner_told = true;
-		return;
+		if (key->take != take_packages)
+			return;
 	}
 	if (key->take)
 		key->take(p, line, value);
@@ -424,69 +424,6 @@ static void on_key(void *ctx, unsigned line, const char *section, const char *na
 static void on_problem(void *ctx, unsigned line, const char *text)
 {
 	refuse(ctx, line, "%s", text);
-}
-
-/* A path inside the tree: relative, without empty, "." and ".." parts. */
-static bool is_tree_path(const char *path)
-{
-	if (*path == '\0' || strlen(path) > PATH_LEN || !is_plain_word(path))
-		return false;
-	for (;;) {
-		size_t len = strcspn(path, "/");
-
-		if (len == 0 || (len == 1 && *path == '.') ||
-		    (len == 2 && strncmp(path, "..", 2) == 0))
-			return false;
-		if (path[len] == '\0')
-			return true;
-		path += len + 1;
-	}
-}
-
-/* "a.b.c", each part a Python identifier of ASCII. */
-static bool is_dotted_name(const char *s)
-{
-	for (;;) {
-		size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
-				       "0123456789");
-
-		if (len == 0 || (*s >= '0' && *s <= '9'))
-			return false;
-		if (s[len] == '\0')
-			return true;
-		if (s[len] != '.')
-			return false;
-		s += len + 1;
-	}
-}
-
-static void check_python_runner(struct parse *p, const char *runner)
-{
-	unsigned line = p->ini->runner_line;
-	autofree char *v = shown(runner, strlen(runner));
-	const char *mark = strpbrk(runner, "#:");
-	autofree char *file = mark ? xstrndup(runner, (size_t)(mark - runner)) : xstrdup(runner);
-
-	if (str_ends(file, ".ini"))
-		refuse(p, line,
-		       "runner '%s': Paste Deploy files are not available in this version of "
-		       "Silver; name a Python file",
-		       v);
-	else if (str_ends(file, ".py") && mark && *mark == ':')
-		refuse(p, line, "runner '%s': the object of a file stands behind '#': %s#%s", v,
-		       file, is_dotted_name(mark + 1) ? mark + 1 : "application");
-	else if (mark && !is_dotted_name(mark + 1))
-		refuse(p, line, "runner '%s': '%c' is followed by the name of a Python object", v,
-		       *mark);
-	else if (str_ends(file, ".py") && !is_tree_path(file))
-		refuse(p, line,
-		       "runner '%s' is no path in the tree; it is relative to the top, without "
-		       "'.', '..' and blanks",
-		       v);
-	else if (!str_ends(file, ".py") && (!mark || *mark != ':' || !is_dotted_name(file)))
-		refuse(p, line,
-		       "runner '%s' is none of path/file.py, path/file.py#object, module:object",
-		       v);
 }
 
 static void check_whole(struct parse *p)
@@ -505,12 +442,12 @@ static void check_whole(struct parse *p)
 		refuse(p, 0,
 		       "'runner' is missing; platform '%s' needs it, for example: runner = %s",
 		       ini->platform, is_python ? "src/app.py#application" : "bin/serve");
-	if (is_python && ini->runner)
-		check_python_runner(p, ini->runner);
-	else if (ini->platform && !is_static && ini->runner && !is_tree_path(ini->runner))
-		refuse(p, ini->runner_line,
-		       "runner is the path of a program in the tree: relative to the top, without "
-		       "arguments, blanks, '.' and '..'");
+	if (ini->platform && !is_static && ini->runner) {
+		autofree char *problem = runner_problem(ini->platform, ini->runner);
+
+		if (problem)
+			refuse(p, ini->runner_line, "%s", problem);
+	}
 }
 
 unsigned appini_parse(struct appini *out, const char *app, const char *text, size_t len,
@@ -524,6 +461,8 @@ unsigned appini_parse(struct appini *out, const char *app, const char *text, siz
 		.end = text + len,
 		.errors = errors,
 		.warnings = warnings,
+		.first_error = errors->n,
+		.first_warning = warnings->n,
 		.seen = seen,
 	};
 
@@ -550,16 +489,7 @@ void appini_release(struct appini *ini)
 
 char *appini_runner_file(const struct appini *ini)
 {
-	const char *mark;
-
-	if (!ini->runner)
-		return NULL;
-	if (strcmp(ini->platform, "python") != 0)
-		return xstrdup(ini->runner);
-	mark = strchr(ini->runner, '#');
-	if (mark)
-		return xstrndup(ini->runner, (size_t)(mark - ini->runner));
-	return str_ends(ini->runner, ".py") ? xstrdup(ini->runner) : NULL;
+	return ini->runner ? runner_file(ini->platform, ini->runner) : NULL;
 }
 
 void appini_describe(struct strbuf *out)

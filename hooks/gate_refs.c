@@ -350,7 +350,6 @@ int gate_refs(struct push *p, struct repo *repo, const struct app *app, struct s
 {
 	struct gate g = {.push = p, .repo = repo, .app = app, .errors = errors};
 	autofree char *deploy_ref = NULL;
-	size_t before = errors->n;
 	int result = 0;
 
 	if (push_choose(p, repo, &deploy_ref, warnings, err) == -1)
@@ -360,9 +359,5 @@ int gate_refs(struct push *p, struct repo *repo, const struct app *app, struct s
 	for (size_t i = 0; i < p->n && result == 0; i++)
 		result = check_ref(&g, &p->ref[i], err);
 	strv_free_p(&g.names);
-	if (result == 0 && errors->n > before && p->n > 1)
-		strv_addf(warnings,
-			  "a push is taken or refused as a whole: none of its %zu refs moves",
-			  p->n);
 	return result;
 }

@@ -238,7 +238,7 @@ static int check_packages(struct gate *g, const struct appini *ini, struct error
 	for (size_t i = 0; i < missing.n; i++)
 		strbuf_addf(&names, "%s%s", i ? " " : "", missing.v[i]);
 	add(g->errors,
-	    "app.ini:%u: not installed on this node: %s; its operator has the command: `apt "
+	    "app.ini:%u: not installed on this node: %s; its operator installs them: `apt "
 	    "install %s`",
 	    ini->packages_line, names.buf, names.buf);
 	return 0;

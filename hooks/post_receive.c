@@ -146,10 +146,19 @@ static int deploy_unstaged(struct app *app, struct push *push, char **deploy_ref
 	return make_release(app, repo, push->deploy, out, reused, err) == -1 ? -1 : 1;
 }
 
-/* What became of the refs that are not deployed. */
-static void tell_others(const struct push *push, const char *deploy_ref)
+/* Why the other refs of a push are not deployed. The caller frees. */
+static char *why_stored(const struct app *app, const char *deploy_ref)
 {
-	const char *branch = push->deploy ? push->deploy->name : deploy_ref;
+	autofree char *shown = words_name(words_branch(deploy_ref));
+
+	if (release_current(app))
+		return xasprintf("the deploy branch is %s", shown);
+	return xstrdup("the first push of master or main will be");
+}
+
+static void tell_others(const struct app *app, const struct push *push, const char *deploy_ref)
+{
+	autofree char *why = why_stored(app, push->deploy ? push->deploy->name : deploy_ref);
 	size_t told = 0, others = push->n - (push->deploy ? 1 : 0);
 
 	for (size_t i = 0; i < push->n && told < REFS_TOLD_MAX; i++) {
@@ -162,8 +171,7 @@ static void tell_others(const struct push *push, const char *deploy_ref)
 		if (push_ref_deletes(ref))
 			words_say("%s deleted, nothing deployed", shown);
 		else
-			words_say("%s stored, not deployed (the deploy branch is %s)", shown,
-				  words_branch(branch));
+			words_say("%s stored, not deployed (%s)", shown, why);
 	}
 	if (others > told)
 		words_say("%zu more refs, not deployed", others - told);
@@ -202,7 +210,7 @@ static int receive(struct app *app, struct push *push, struct error *err)
 	}
 	if (result == -1)
 		return -1;
-	tell_others(push, deploy_ref);
+	tell_others(app, push, deploy_ref);
 	if (result == 1)
 		report_live(app, &release, reused);
 	return 0;

@@ -18,7 +18,7 @@ struct pre_receive {
 	struct repo *repo;
 	struct release_info live; /* number 0: nothing is live yet */
 	struct release_info staged;
-	bool is_staged;
+	bool is_staged, planned;
 	struct appini ini;
 	struct strbuf steps; /* told soon */
 	int64_t check_ms;
@@ -116,9 +116,10 @@ static int check(struct pre_receive *p, struct error *err)
 	if (errors.n == 0 && p->push.deploy && check_tree(p, &errors, &warnings, err) == -1)
 		return -1;
 	words_findings(&errors, &warnings);
+	if (errors.n && p->push.n > 1)
+		words_say("a push is refused as a whole: none of its %zu refs moves", p->push.n);
 	if (errors.n)
-		return error_set(err, E_REFUSED, "%zu problem%s: the push is refused", errors.n,
-				 errors.n == 1 ? "" : "s");
+		return error_set(err, E_REFUSED, "%s", ""); /* all is said */
 	p->check_ms = clock_ms() - start;
 	step_done(p, "checked", p->check_ms);
 	return 0;
@@ -131,7 +132,8 @@ static int plan(struct pre_receive *p, struct error *err)
 	if (plan_say(&p->app, p->repo, &p->push, p->live.number ? &p->live : NULL, &p->ini, err) ==
 	    -1)
 		return -1;
-	return error_set(err, E_REFUSED, "plan only: nothing was changed");
+	p->planned = true;
+	return error_set(err, E_REFUSED, "%s", "");
 }
 
 static int needs_release(struct pre_receive *p, struct error *err)
@@ -196,12 +198,25 @@ static int run_steps(struct pre_receive *p, struct error *err)
 	return result;
 }
 
+/* The last line: what is live. */
+static void tell_unchanged(const struct pre_receive *p)
+{
+	unsigned live = release_current(&p->app);
+
+	if (!p->planned)
+		report_unchanged(&p->app);
+	else if (live)
+		words_say("plan only: nothing was changed; release %u is live", live);
+	else
+		words_say("plan only: nothing was changed; nothing is live yet");
+}
+
 static void refuse(struct pre_receive *p, const struct error *err)
 {
 	if (p->is_staged)
 		transaction_abandon(&p->app, p->staged.number);
 	error_report(err);
-	report_unchanged(&p->app);
+	tell_unchanged(p);
 }
 
 int pre_receive(void)

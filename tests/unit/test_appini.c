@@ -163,6 +163,19 @@ static void all_findings_come_at_once_with_their_lines(void **state)
 	release(&r);
 }
 
+static void findings_are_in_the_order_of_lines(void **state)
+{
+	struct result r;
+
+	(void)state;
+	parse(&r, "[production]\nrunner = ../x.py\nnosuch = 1\nhealth = x\n");
+	assert_int_equal(r.n, 3);
+	assert_true(str_starts(r.errors.v[0], "app.ini:2: "));
+	assert_true(str_starts(r.errors.v[1], "app.ini:3: "));
+	assert_true(str_starts(r.errors.v[2], "app.ini:4: "));
+	release(&r);
+}
+
 static void a_missing_runner_is_told_once(void **state)
 {
 	(void)state;
@@ -214,6 +227,14 @@ static void an_indented_key_is_an_accident(void **state)
 		       "  runner = app.py\n",
 		       "app.ini:5: 'runner = app.py' is indented, so it is read as part of "
 		       "'packages' in line 2; remove the blanks before it");
+	struct result r;
+
+	parse(&r, "[production]\npackages = Bad\n  ok-one\n  runner = b.py\n  Worse\n");
+	assert_int_equal(r.errors.n, 3);
+	assert_true(str_starts(r.errors.v[0], "app.ini:2: 'Bad' is no name"));
+	assert_true(str_starts(r.errors.v[1], "app.ini:4: 'runner = b.py' is indented"));
+	assert_true(str_starts(r.errors.v[2], "app.ini:5: 'Worse' is no name"));
+	release(&r);
 	assert_refused("[production]\nrunner = app.py\n health: /x\n",
 		       "app.ini:3: 'health: /x' is indented, so it is read as part of 'runner' in "
 		       "line 2; remove the blanks before it");
@@ -389,6 +410,7 @@ int main(void)
 		cmocka_unit_test(crlf_bom_and_capitals_are_no_obstacle),
 		cmocka_unit_test(platform_is_python_when_not_named),
 		cmocka_unit_test(all_findings_come_at_once_with_their_lines),
+		cmocka_unit_test(findings_are_in_the_order_of_lines),
 		cmocka_unit_test(a_missing_runner_is_told_once),
 		cmocka_unit_test(sections_other_than_production_are_refused),
 		cmocka_unit_test(duplicates_name_both_lines),

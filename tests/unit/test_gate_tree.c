@@ -236,8 +236,8 @@ static void packages_that_are_not_installed_are_named(void **state)
 		"also-not\n");
 	git_tree(g, tree);
 	REFUSED(g, "", tree,
-		"app.ini:3: not installed on this node: also-not no-such-thing; its operator has "
-		"the command: `apt install also-not no-such-thing`");
+		"app.ini:3: not installed on this node: also-not no-such-thing; its operator "
+		"installs them: `apt install also-not no-such-thing`");
 	git_put(g, "app.ini", "[production]\nrunner = app.py\npackages = dpkg, coreutils\n");
 	git_tree(g, tree);
 	assert_taken(g, "", tree);
