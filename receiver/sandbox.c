@@ -91,12 +91,12 @@ static int drop_user(const struct sandbox *s, struct error *err)
 	return 0;
 }
 
-static int limit(int resource, rlim_t most, struct error *err)
+static int limit(__rlimit_resource_t resource, rlim_t most, struct error *err)
 {
 	struct rlimit limit = {most, most};
 
 	if (setrlimit(resource, &limit) == -1)
-		return error_sys(err, errno, "cannot set resource limit %d", resource);
+		return error_sys(err, errno, "cannot set resource limit %d", (int)resource);
 	return 0;
 }
 
@@ -119,20 +119,32 @@ static int set_limits(struct error *err)
 	return 0;
 }
 
+static struct scmp_arg_cmp equals(unsigned argument, uint64_t mask, uint64_t value)
+{
+	return (struct scmp_arg_cmp){
+		.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
 static int add_rules(scmp_filter_ctx filter)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(filtered); i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, filtered[i].call, 1,
-				     SCMP_CMP(filtered[i].argument, SCMP_CMP_MASKED_EQ,
-					      filtered[i].mask, filtered[i].value));
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(socket_options); i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
-				     SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)socket_options[i].level),
-				     SCMP_A2_32(SCMP_CMP_EQ, (uint32_t)socket_options[i].option));
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls[i], 0, NULL);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(filtered); i++) {
+		const struct filtered *f = &filtered[i];
+		struct scmp_arg_cmp is = equals(f->argument, f->mask, f->value);
+
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, f->call, 1, &is);
+	}
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(socket_options); i++) {
+		struct scmp_arg_cmp both[] = {
+			equals(1, WHOLE, (uint64_t)socket_options[i].level),
+			equals(2, WHOLE, (uint64_t)socket_options[i].option),
+		};
+
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, both);
+	}
 	return r;
 }
 

@@ -5,7 +5,8 @@
 
 #define OFFERS_MAX   20 /* keys a client may try */
 #define REQUESTS_MAX 40 /* authentication requests of any kind */
-#define LISTED_MAX   16 /* fingerprints told to the client and the log */
+#define LISTED_MAX   16 /* fingerprints in the log */
+#define TOLD_MAX     8  /* and told to the client: OpenSSH cuts the text at 1 KB */
 #define LINGER_MS    1000
 
 static char *fingerprint(ssh_key key)
@@ -114,8 +115,10 @@ static void add_reason(const struct ssh_login *l, struct strbuf *s)
 				 "ed25519\n");
 	else
 		strbuf_addstr(s, "silver: none of your keys is known to this node:\n");
-	for (size_t i = 0; i < l->refused.n; i++)
+	for (size_t i = 0; i < l->refused.n && i < TOLD_MAX; i++)
 		strbuf_addf(s, "silver:   %s (%s)\n", l->refused.v[i], l->types.v[i]);
+	if (l->refused.n > TOLD_MAX)
+		strbuf_addf(s, "silver:   and %zu more\n", l->refused.n - TOLD_MAX);
 	strbuf_addstr(s, "silver: an administrator adds one with: silver --node HOST user add NAME "
 			 "< KEY.pub\n");
 }
@@ -126,6 +129,7 @@ static int tell_why(struct ssh_login *l, ssh_message msg)
 
 	l->told = true;
 	add_reason(l, &text);
+	text.buf[--text.len] = '\0'; /* the client ends the last line itself */
 	if (ssh_message_auth_interactive_request(msg, "", strbuf_str(&text), 0, NULL, NULL) ==
 	    SSH_ERROR)
 		l->over = "silver: permission denied";

@@ -6,9 +6,9 @@
 
 #define CHUNK       65536     /* 4 KB reads of the child halve the speed */
 #define PIPE_BYTES  (1 << 20) /* of a pipe that turns out to carry much */
-#define WINDOW      (2 << 20) /* libssh's own 1.28 MB are too few for a long way */
-#define WINDOW_STEP (WINDOW / 4)
-#define LINGER_MS   1000 /* silence after which output that outlives the child is nobody's */
+#define WINDOW      1280000   /* libssh's own; a session shall stay below 10 MB */
+#define WINDOW_STEP 262144    /* but libssh re-opens it at half, which stalls on a long way */
+#define LINGER_MS   1000      /* silence after which output that outlives the child is nobody's */
 
 /* From the child to the client. */
 struct stream {
@@ -91,7 +91,7 @@ static int on_data(ssh_session session, ssh_channel channel, void *bytes, uint32
 	p->moved_ms = clock_ms();
 	if (is_stderr)
 		return (int)len;
-	taken = p->stash_len ? 0 : write_in(p, bytes, len);
+	taken = p->stash_len || p->held ? 0 : write_in(p, bytes, len);
 	p->held = len - taken;
 	p->since_grown += taken;
 	return (int)taken;
