@@ -55,7 +55,7 @@ static int take_double(struct scan *s, struct error *err)
 			s->p++;
 			return 0;
 		}
-		if (c == '\\' && s->p + 1 < s->end && memchr("$`\"\\\n", s->p[1], 5)) {
+		if (c == '\\' && s->p + 1 < s->end && s->p[1] && strchr("$`\"\\\n", s->p[1])) {
 			c = *++s->p;
 			if (c == '\n') /* a continued line */
 				continue;
