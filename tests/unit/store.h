@@ -18,7 +18,7 @@ struct store {
 	int work_fd;
 	struct app app;
 	struct repo *repo;
-	char oid[16][OID_HEX]; /* commits so far */
+	char oid[32][OID_HEX]; /* commits so far */
 	unsigned n;
 };
 
@@ -103,9 +103,9 @@ static inline const char *work_commit(struct store *s)
 
 static inline void store_dirs(const struct store *s)
 {
-	static const char *const dirs[] = {"apps",		"apps/blog", "apps/blog/slots",
-					   "apps/blog/releases", "data",     "log",
-					   "hosts",		"work"};
+	static const char *const dirs[] = {
+		"apps", "apps/blog", "apps/blog/slots", "apps/blog/releases",
+		"data", "log",       "hosts",           "work"};
 	autofree char *ini = node_default_ini("127.0.0.1:2222", "127.0.0.1:8080");
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)

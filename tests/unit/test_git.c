@@ -15,7 +15,8 @@ static int note(void *ctx, const char *path, const struct repo_entry *was,
 
 static void assert_diff(const struct store *s, const char *old, const char *new, const char *want)
 {
-	autofree char *a = old ? tree_of(s, old) : xstrdup(""), *b = new ? tree_of(s, new) : xstrdup("");
+	autofree char *a = old ? tree_of(s, old) : xstrdup(""),
+		      *b = new ? tree_of(s, new) : xstrdup("");
 	autostrbuf struct strbuf got = STRBUF_INIT;
 	struct error err = ERROR_INIT;
 

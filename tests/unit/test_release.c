@@ -116,7 +116,8 @@ static void torn_times_are_no_obstacle(void **state)
 
 static void foreign_names_are_ignored(void **state)
 {
-	static const char *const foreign[] = {"12abc", ".x", "007", "-1", "4294967299", "8.new", "9"};
+	static const char *const foreign[] = {"12abc",      ".x",    "007", "-1",
+					      "4294967299", "8.new", "9"};
 	struct store *s = *state;
 	autofree unsigned *list = NULL;
 	struct error err = ERROR_INIT;

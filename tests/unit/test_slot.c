@@ -258,10 +258,10 @@ static void what_no_slot_may_hold_is_refused_by_name(void **state)
 
 	refuse_tree(s, with_link, "'passwd' is a link that leads out of the tree");
 	static const char *const bad[][2] = {
-		{"100644 ..", "'..' is a name"},       {"100644 .", "'.' is a name"},
-		{"100644 .GiT", "'.GiT' is a name"},   {"100644 a/../../x", "is a name"},
-		{"100644 /etc/x", "is a name"},	       {"104755 setuid", "'setuid' has a mode"},
-		{"100664 old", "'old' has a mode"},    {"160000 sub", "'sub' is a submodule"},
+		{"100644 ..", "'..' is a name"},     {"100644 .", "'.' is a name"},
+		{"100644 .GiT", "'.GiT' is a name"}, {"100644 a/../../x", "is a name"},
+		{"100644 /etc/x", "is a name"},      {"104755 setuid", "'setuid' has a mode"},
+		{"100664 old", "'old' has a mode"},  {"160000 sub", "'sub' is a submodule"},
 		{"120000 up", "'up' is a link"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -275,8 +275,14 @@ static void what_no_slot_may_hold_is_refused_by_name(void **state)
 
 static void links_stay_in_the_slot(void **state)
 {
-	static const char *const bad[] = {"..", "../..", "a/../../b", "./../x", "/", "/usr/bin/python3-config",
-					  "/usr/bin/python3/../../x", "../../../../etc/passwd"};
+	static const char *const bad[] = {"..",
+					  "../..",
+					  "a/../../b",
+					  "./../x",
+					  "/",
+					  "/usr/bin/python3-config",
+					  "/usr/bin/python3/../../x",
+					  "../../../../etc/passwd"};
 	struct store *s = *state;
 	struct slot_work work;
 
@@ -335,7 +341,8 @@ static void the_chosen_slot_is_free_clean_and_the_last_used(void **state)
 	for (unsigned i = 0; i < 6; i++) { /* releases take them, one by one; 1 and 2 are gone */
 		autofree char *dir = xasprintf("releases/%u", i + 1),
 			      *record = xasprintf("%s/record.ini", dir),
-			      *link = xasprintf("%s/app", dir), *to = xasprintf("../../slots/%u", i);
+			      *link = xasprintf("%s/app", dir),
+			      *to = xasprintf("../../slots/%u", i);
 
 		assert_int_equal(mkdirat(s->app.fd, dir, 0755), 0);
 		put_file(s->app.fd, record, "");
