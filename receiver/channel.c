@@ -1,0 +1,147 @@
+#include "receiver/channel.h"
+#include <fcntl.h>
+#include "common/log.h"
+#include "common/names.h"
+#include "common/wire.h"
+#include "receiver/errand.h"
+
+enum { ERRAND_MS = 60000, RELEASE_MAX = 999999999 };
+
+struct channel {
+	struct loop *loop;
+	const struct node *node;
+	int fd;
+	char app[APP_NAME_MAX + 1];
+	bool may_ask;
+	struct watch
+		*watch; /* NULL while a request is being served: the next one waits in the socket */
+	struct errand *errand;
+	void (*gone)(void *ctx);
+	void *ctx;
+};
+
+/* One row is one request: what its word must be, and how long it may take beyond ERRAND_MS. */
+struct question {
+	const char *name;
+	bool takes_release; /* else a host name */
+	bool drains;
+};
+
+static const struct question questions[] = {
+	{"start", true, false},
+	{"only", true, true},
+	{"stop", true, true},
+	{"locate", false, false},
+};
+
+void channel_drop(struct channel *c)
+{
+	loop_unwatch(&c->watch);
+	errand_end(&c->errand);
+	fd_close(&c->fd);
+	c->gone(c->ctx);
+	free(c);
+}
+
+static void answer_error(struct channel *c, enum error_code code, const char *text)
+{
+	autofree char *number = xasprintf("%d", code);
+	struct error err = ERROR_INIT;
+
+	log_line("%s: %s", c->app, text);
+	if (WIRE_SEND(c->fd, &err, "error", number, text) == -1)
+		log_line("%s: no answer: %s", c->app, err.text);
+}
+
+static void on_request(void *ctx);
+
+static void errand_done(void *ctx, int status, const char *text)
+{
+	struct channel *c = ctx;
+	struct error err = ERROR_INIT;
+
+	if (status != 0)
+		answer_error(c, error_code_from(status), text);
+	else if (WIRE_SEND(c->fd, &err, "ok") == -1)
+		log_line("%s: no answer: %s", c->app, err.text);
+	c->watch = loop_watch(c->loop, c->fd, EPOLLIN, on_request, c);
+}
+
+static const struct question *question_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+		if (!strcmp(questions[i].name, name))
+			return &questions[i];
+	return NULL;
+}
+
+static int check_request(const struct channel *c, const struct question *q,
+			 const struct wire_message *m, struct error *err)
+{
+	uint64_t release;
+
+	if (!c->may_ask)
+		return error_set(err, E_DENIED, "'%s' is not for a program that changes nothing",
+				 q->name);
+	if (q->takes_release && (!str_to_uint(m->word[1], RELEASE_MAX, &release) || !release))
+		return error_set(err, E_USAGE, "'%s' of a release that is no number", q->name);
+	return q->takes_release ? 0 : name_check_host(m->word[1], err);
+}
+
+static int serve(struct channel *c, const struct wire_message *m, struct error *err)
+{
+	const struct question *q = question_named(m->word[0]);
+
+	if (!q || m->n != 2 || m->n_fds != 0)
+		return error_set(err, E_USAGE, "a request that nobody knows");
+	if (check_request(c, q, m, err) == -1)
+		return -1;
+	if (errand_start(c->loop, c->node, &c->errand,
+			 (const char *const[]){q->name, c->app, m->word[1]}, 3,
+			 ERRAND_MS + (q->drains ? c->node->drain_ms : 0), errand_done, c,
+			 err) == -1)
+		return -1;
+	loop_unwatch(&c->watch);
+	return 0;
+}
+
+static void on_request(void *ctx)
+{
+	static struct wire_message message; /* large, and there is one thread */
+	struct channel *c = ctx;
+	struct error err = ERROR_INIT;
+	int got = wire_recv(c->fd, &message, &err);
+
+	if (got == -1 && err.code == E_BUSY)
+		return;
+	if (got == -1)
+		log_line("%s: channel: %s", c->app, err.text);
+	if (got != 1) {
+		channel_drop(c);
+		return;
+	}
+	if (serve(c, &message, &err) == -1)
+		answer_error(c, err.code, err.text);
+	wire_release(&message);
+}
+
+struct channel *channel_new(struct loop *loop, const struct node *node, int fd, const char *app,
+			    bool may_ask, void (*gone)(void *ctx), void *ctx)
+{
+	struct channel *c = xcalloc(1, sizeof(*c));
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	*c = (struct channel){
+		.loop = loop, .node = node, .fd = fd, .may_ask = may_ask, .gone = gone, .ctx = ctx};
+	snprintf(c->app, sizeof(c->app), "%s", app);
+	c->watch = loop_watch(loop, fd, EPOLLIN, on_request, c);
+	return c;
+}
+
+void channel_end_errand(struct channel *c)
+{
+	if (!c->errand)
+		return;
+	errand_end(&c->errand);
+	c->watch = loop_watch(c->loop, c->fd, EPOLLIN, on_request, c);
+}
