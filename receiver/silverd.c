@@ -1,0 +1,231 @@
+/* silverd: listens, counts, starts one session per connection, and answers what sessions ask. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "receiver/control.h"
+#include "receiver/listener.h"
+#include "receiver/loop.h"
+#include "receiver/startup.h"
+#include "runtime/front.h"
+#include "runtime/s6.h"
+
+enum {
+	PUSHES_END_MS = 10000,  /* how long running pushes may go on after SIGTERM */
+	SESSIONS_END_MS = 2000, /* and then their sessions, with the last words to the client */
+	READY_MS = 60000,       /* ready is said then, even if some app has not recovered yet */
+	FILES_WANTED = 16384,
+	FILES_PER_SESSION =
+		8, /* socket, process, channel, its errand with a file, and what is passed on */
+	FILES_SPARE = 100,
+};
+
+#define USAGE "usage: silverd --dir DIR [--ssh ADDR:PORT] [--http ADDR:PORT]"
+
+struct daemon {
+	struct startup start;
+	struct loop *loop;
+	struct users *users;
+	struct jobs *jobs;
+	struct monitor *monitor;
+	struct listener *listener;
+	struct control *control;
+	int users_fd, signal_fd;
+	struct watch *signals;
+	struct timer *ready_timer, *end_timer;
+	bool tree_started, ready, ending;
+};
+
+static void say_ready(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	loop_cancel(&d->ready_timer);
+	if (d->ready || d->ending)
+		return;
+	d->ready = true;
+	printf("silver: ready ssh=%s http=%s\n", d->start.node.ssh, d->start.node.http);
+	fflush(stdout);
+}
+
+static void stop(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	listener_kill(d->listener);
+	loop_stop(d->loop);
+}
+
+static void await_sessions(void *ctx)
+{
+	struct daemon *d = ctx;
+	static int64_t deadline;
+
+	if (!deadline)
+		deadline = clock_ms() + SESSIONS_END_MS;
+	if (listener_sessions(d->listener) == 0 || clock_ms() >= deadline)
+		stop(d);
+	else
+		loop_timer(d->loop, &d->end_timer, 20, await_sessions, d);
+}
+
+static void on_signal(void *ctx)
+{
+	struct daemon *d = ctx;
+	struct signalfd_siginfo info;
+
+	if (read(d->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (d->ending) { /* asked twice: at once */
+		stop(d);
+		return;
+	}
+	d->ending = true;
+	log_line("ending (signal %u)", info.ssi_signo);
+	listener_close(d->listener);
+	jobs_stop(d->jobs, PUSHES_END_MS, await_sessions, d);
+}
+
+static int watch_signals(struct daemon *d, struct error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* its terminal was closed */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
+		return error_sys(err, errno, "cannot block signals");
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (d->signal_fd == -1)
+		return error_sys(err, errno, "cannot watch signals");
+	signal(SIGPIPE, SIG_IGN);
+	d->signals = loop_watch(d->loop, d->signal_fd, EPOLLIN, on_signal, d);
+	return 0;
+}
+
+/* Never more connections than there are descriptors for: a silverd without any cannot even end a
+ * session. */
+static void fit_descriptors(struct node *node)
+{
+	struct rlimit limit;
+	rlim_t fit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max < FILES_WANTED ? limit.rlim_max : FILES_WANTED;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	fit = limit.rlim_cur > FILES_SPARE ? (limit.rlim_cur - FILES_SPARE) / FILES_PER_SESSION : 1;
+	if (node->max_sessions <= fit)
+		return;
+	log_line("max_sessions is %u instead of %u: only %llu open files are allowed (ulimit -n)",
+		 (unsigned)fit, node->max_sessions, (unsigned long long)limit.rlim_cur);
+	node->max_sessions = (unsigned)fit;
+}
+
+static int start(struct daemon *d, struct error *err)
+{
+	const struct node *node = &d->start.node;
+
+	if (front_write_config(node, node->http, err) == -1 || s6_tree_start(node, err) == -1)
+		return -1;
+	d->tree_started = true;
+	fd_close(&d->start.http_fd); /* nginx has the port now */
+	if (fs_ensure_dir(node->fd, "users", 0700, &d->users_fd, err) == -1)
+		return -1;
+	d->users = users_new(d->users_fd);
+	d->jobs = jobs_new(d->loop, node);
+	d->monitor = monitor_new(d->loop, node, d->users, d->jobs);
+	d->listener = listener_new(d->loop, node, d->monitor, steal_fd(&d->start.ssh_fd),
+				   strbuf_str(&d->start.host_key));
+	if (control_start(&d->control, d->loop, node, d->monitor, err) == -1 ||
+	    listener_start(d->listener, err) == -1)
+		return -1;
+	loop_timer(d->loop, &d->ready_timer, READY_MS, say_ready, d);
+	jobs_recover(d->jobs, say_ready, d);
+	return 0;
+}
+
+static int parse_options(int argc, char **argv, struct startup_options *out, struct error *err)
+{
+	static const struct option longs[] = {{"dir", required_argument, NULL, 'd'},
+					      {"ssh", required_argument, NULL, 's'},
+					      {"http", required_argument, NULL, 'h'},
+					      {"version", no_argument, NULL, 'v'},
+					      {NULL, 0, NULL, 0}};
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'd')
+			out->dir = optarg;
+		else if (c == 's')
+			out->ssh = optarg;
+		else if (c == 'h')
+			out->http = optarg;
+		else if (c == 'v')
+			out->version = true;
+		else
+			return error_set(err, E_USAGE, "unknown or incomplete option '%s'\n" USAGE,
+					 argv[optind - 1]);
+	}
+	if (optind < argc)
+		return error_set(err, E_USAGE, "unexpected '%s'\n" USAGE, argv[optind]);
+	if (!out->dir && !out->version)
+		return error_set(err, E_USAGE, "which directory?\n" USAGE);
+	return 0;
+}
+
+static int serve(struct daemon *d, struct error *err)
+{
+	int result = watch_signals(d, err);
+
+	if (result == 0) {
+		fit_descriptors(&d->start.node);
+		result = start(d, err);
+	}
+	if (result == 0)
+		loop_run(d->loop);
+	return result;
+}
+
+/* Stops what was started and nothing else: apps that outlived a killed silverd go on when this one
+ * cannot serve. */
+static int end(struct daemon *d, int result, struct error *err)
+{
+	struct error ignored = ERROR_INIT;
+
+	control_close(d->control);
+	if ((result == 0 || (d->tree_started && !d->start.tree_was_alive)) &&
+	    s6_tree_stop(&d->start.node, result == 0 ? err : &ignored) == -1 && result == 0)
+		result = error_prefix(err, "stopping the apps");
+	startup_release(&d->start);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon d = {.users_fd = -1, .signal_fd = -1};
+	struct startup_options options = {0};
+	struct error err = ERROR_INIT;
+
+	umask(022);
+	if (parse_options(argc, argv, &options, &err) == -1)
+		return error_report(&err);
+	if (options.version) {
+		puts("silverd " SILVER_VERSION);
+		return 0;
+	}
+	if (startup_prepare(&d.start, &options, &err) == -1)
+		return error_report(&err);
+	d.loop = loop_new();
+	if (end(&d, serve(&d, &err), &err) == -1)
+		return error_report(&err);
+	log_line("ended");
+	return 0;
+}
