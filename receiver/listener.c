@@ -108,7 +108,7 @@ static void session_ended(void *ctx, int status)
 
 	if (!s->number && !s->ending)
 		log_line("a waiting session ended with status %d", status);
-	else if (s->number && status != 0 && !s->ending)
+	else if (s->number && status > E_REFUSED && !s->ending) /* 1: nobody logged in */
 		log_line("session %u: ended with status %d", s->number, status);
 	else if (s->number)
 		log_line("session %u: closed", s->number);
