@@ -7,10 +7,11 @@
 #include "runtime/runner.h"
 
 #define TOOL_MS 60000 /* shadow waits up to 15 s for its lock, of each of five files */
-/* Below what systemd and subuid give out; room for thousands of apps, where 100-999 would end at
- * 450. */
-#define UID_RANGE "-KSYS_UID_MIN=30000", "-KSYS_UID_MAX=59999"
-#define GID_RANGE "-KSYS_GID_MIN=30000", "-KSYS_GID_MAX=59999"
+/* Room for thousands of apps, where 100-999 would end at 450; inside the 65 536 numbers that a
+ * container has, and below those of systemd. Given out from 60000 down: with the last number of the
+ * range for people taken first, useradd goes on giving people the lowest free one. */
+#define UID_RANGE "-KSYS_UID_MIN=30000", "-KSYS_UID_MAX=60000"
+#define GID_RANGE "-KSYS_GID_MIN=30000", "-KSYS_GID_MAX=60000"
 
 enum { LABEL_MAX = 32 }; /* what Linux allows for a name */
 

@@ -46,11 +46,38 @@ struct owners {
 	struct accounts who;
 };
 
+static int owner_of(const struct node *node, const char *path, struct stat *st, struct error *err)
+{
+	autoclose int fd = -1;
+
+	if (fs_open_dir(node->fd, path, &fd, err) == -1)
+		return -1;
+	return fstat(fd, st) == -1 ? error_sys(err, errno, "cannot stat '%s'", path) : 0;
+}
+
+/* An app that is there keeps its users, whatever they are called: the directory of the node may
+ * have moved. */
+static bool read_owners(const struct node *node, const char *app, struct accounts *out)
+{
+	autofree char *repo = xasprintf("apps/%s/repo.git", app);
+	autofree char *data = xasprintf("data/%s", app);
+	struct error none = ERROR_INIT;
+	struct stat owner, runner;
+
+	if (owner_of(node, repo, &owner, &none) == -1 || owner_of(node, data, &runner, &none) == -1)
+		return false;
+	*out = (struct accounts){owner.st_uid, runner.st_uid, owner.st_gid};
+	return owner.st_uid != 0 && runner.st_uid != 0 && owner.st_uid != runner.st_uid &&
+	       runner.st_gid == owner.st_gid;
+}
+
 static int find_owners(const struct node *node, const char *app, struct owners *out,
 		       struct error *err)
 {
 	*out = (struct owners){.set = geteuid() == 0};
-	return out->set ? accounts_ensure(node, app, &out->who, err) : 0;
+	if (!out->set || read_owners(node, app, &out->who))
+		return 0;
+	return accounts_ensure(node, app, &out->who, err);
 }
 
 static int give(int fd, const struct owners *o, uid_t uid, struct error *err)

@@ -64,31 +64,33 @@ int runner_become(const struct runner *runner, struct error *err)
 	return 0;
 }
 
-/* Field 6 of /proc/PID/stat; the second may hold spaces and parentheses of its own. */
-static pid_t session_of(int proc_fd, const char *pid)
+struct process {
+	uid_t uid;
+	pid_t session;
+	char state;
+};
+
+/* State and session are fields 3 and 6 of /proc/PID/stat; the second may hold spaces and
+ * parentheses. */
+static bool read_process(int proc_fd, const char *pid, struct process *out)
 {
 	autofree char *path = xasprintf("%s/stat", pid);
 	autoclose int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
 	char text[1024];
 	ssize_t n = fd == -1 ? -1 : read(fd, text, sizeof(text) - 1);
 	const char *after;
-	int session;
-
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	after = strrchr(text, ')');
-	return after && sscanf(after, ") %*c %*d %*d %d", &session) == 1 ? session : -1;
-}
-
-static uid_t user_of(int proc_fd, const char *pid)
-{
 	struct stat st;
 
-	return fstatat(proc_fd, pid, &st, 0) == 0 ? st.st_uid : 0;
+	if (n <= 0 || fstat(fd, &st) == -1)
+		return false;
+	text[n] = '\0';
+	after = strrchr(text, ')');
+	out->uid = st.st_uid;
+	return after && sscanf(after, ") %c %*d %*d %d", &out->state, &out->session) == 2;
 }
 
-/* Kills what matches once; returns how many there were. A zombie counts no more: it cannot run. */
+/* Kills what matches, once; returns how many there were. A zombie waits for its parent and runs no
+ * more. */
 static unsigned kill_matching(pid_t session, uid_t uid)
 {
 	autodir DIR *dir = opendir("/proc");
@@ -96,14 +98,14 @@ static unsigned kill_matching(pid_t session, uid_t uid)
 	unsigned n = 0;
 
 	while (dir && (entry = readdir(dir))) {
+		struct process p;
 		uint64_t pid;
 
-		if (!str_to_uint(entry->d_name, INT32_MAX, &pid) || (pid_t)pid == getpid())
+		if (!str_to_uint(entry->d_name, INT32_MAX, &pid) || (pid_t)pid == getpid() ||
+		    !read_process(dirfd(dir), entry->d_name, &p) || p.state == 'Z')
 			continue;
-		if (session > 0 ? session_of(dirfd(dir), entry->d_name) != session
-				: user_of(dirfd(dir), entry->d_name) != uid)
-			continue;
-		if (kill((pid_t)pid, SIGKILL) == 0)
+		if ((session > 0 ? p.session == session : p.uid == uid) &&
+		    kill((pid_t)pid, SIGKILL) == 0)
 			n++;
 	}
 	return n;

@@ -8,7 +8,22 @@ import sys
 
 def load(runner):
     """`path/file.py`, `path/file.py#object`, `file.ini#section` or `module:object`."""
-    app_dir = os.environ["SILVER_APP_DIR"]
+    return _with_remote_addr(_find(runner, os.environ["SILVER_APP_DIR"]))
+
+
+def _with_remote_addr(application):
+    """A UNIX socket has no peer address; nginx tells the real one, and nobody else can."""
+
+    def wrapper(environ, start_response):
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR")
+        if forwarded and not environ.get("REMOTE_ADDR"):
+            environ["REMOTE_ADDR"] = forwarded
+        return application(environ, start_response)
+
+    return wrapper
+
+
+def _find(runner, app_dir):
     path, _, name = runner.partition("#")
     if path.endswith(".ini"):
         return _load_paste(os.path.join(app_dir, path), name or "main")
@@ -23,9 +38,7 @@ def load(runner):
 def _import_file(path):
     """As `python FILE` does: its directory comes first on sys.path."""
     sys.path.insert(0, os.path.dirname(path))
-    name = os.path.splitext(os.path.basename(path))[0]
-    if name in sys.modules or importlib.util.find_spec(name) is None or not _is_own(name, path):
-        name = "silver_app_" + name.replace(".", "_")  # hides no module that others import
+    name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pickle and dataclasses look a class's module up there
@@ -33,9 +46,14 @@ def _import_file(path):
     return module
 
 
-def _is_own(name, path):
-    spec = importlib.util.find_spec(name)
-    return spec is not None and spec.origin is not None and os.path.samefile(spec.origin, path)
+def _module_name(path):
+    """The name that `import` would find this file by, or one that hides no other module."""
+    name = os.path.splitext(os.path.basename(path))[0]
+    if name.isidentifier() and name not in sys.modules:
+        spec = importlib.util.find_spec(name)
+        if spec and spec.has_location and os.path.samefile(spec.origin, path):
+            return name
+    return "silver_app_" + name.replace(".", "_")
 
 
 def _get_object(module, name, runner):
