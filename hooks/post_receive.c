@@ -184,7 +184,9 @@ static void tell_failure(const struct app *app, const struct push *push, const s
 	error_report(err);
 	words_say("THE DEPLOY FAILED, and git has moved %s already",
 		  push->deploy ? words_branch(push->deploy->name) : "the ref");
-	words_say("the node tries again by itself; `silver redeploy %s` tries now", app->name);
+	words_say("what is live and the branch are made to agree when this push has ended; "
+		  "`silver redeploy %s` tries the deploy again",
+		  app->name);
 	if (live)
 		words_say("release %u is live", live);
 	else

@@ -63,12 +63,14 @@ static char *holder_text(const struct pre_receive *p)
 static int take_lock(struct pre_receive *p, struct error *err)
 {
 	autofree char *holder = holder_text(p);
+	char *advice;
 
 	if (lock_take(p->app.lock_fd, holder, 0, err) == 0)
 		return 0;
 	if (err->code != E_BUSY)
 		return -1;
-	words_say("waiting: %s", err->text);
+	advice = strstr(err->text, "; try again");
+	words_say("waiting: %.*s", (int)(advice ? advice - err->text : 1000), err->text);
 	return lock_take(p->app.lock_fd, holder, p->app.node.lock_wait_ms, err);
 }
 
