@@ -49,10 +49,10 @@ ok 'help of one verb'                    anywhere 'usage' help rollback
 ok 'help lists every verb' \
 	equal "$(for v in apps status releases rollback activate redeploy logs run verify destroy create user help; do verb help | grep -Eq "^ *$v( |\$)" || echo $v; done)" ''
 ok 'JSON: apps'                          equal "$(json '[a["app"] for a in (d["apps"] if isinstance(d, dict) else d)]' apps)" "['blog']"
-ok 'JSON: status names the release'      equal "$(json 'd["release"]' status blog)" 2
-ok 'JSON: and the commit'                equal "$(json 'd["commit"]' status blog)" "$(git -C "$REPO" rev-parse HEAD)"
-ok 'JSON: releases'                      equal "$(json 'sorted(r["release"] for r in (d["releases"] if isinstance(d, dict) else d))' releases blog)" '[1, 2]'
-ok 'JSON: verify'                        json 'd' verify blog
+ok 'JSON: status names the release'      equal "$(json 'd["live"]["release"]' status blog)" 2
+ok 'JSON: and the commit'                equal "$(json 'd["live"]["commit"]' status blog)" "$(git -C "$REPO" rev-parse HEAD)"
+ok 'JSON: releases'                      equal "$(json 'sorted(r["release"] for r in d["releases"])' releases blog)" '[1, 2]'
+ok 'JSON: verify'                        equal "$(json 'd["ok"], d["findings"]' verify blog)" '(True, [])'
 ok 'rollback on the node'                silver rollback blog
 ok '  it serves'                         serves 1
 ok 'activate by --node'                  by_node activate blog 2
