@@ -134,9 +134,7 @@ install: all
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
 	install -m 644 runtime/python/*.py $(DESTDIR)$(SHAREDIR)/python/
-	install -m 644 docs/man/*.1 $(DESTDIR)$(MANDIR)/man1/
-	install -m 644 docs/man/*.5 $(DESTDIR)$(MANDIR)/man5/
-	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8/
+	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
 
 # make print-CFLAGS_ALL: for scripts/lint
 print-%:
