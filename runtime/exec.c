@@ -13,6 +13,7 @@
 #include "common/proc.h"
 #include "runtime/front.h"
 #include "runtime/launch.h"
+#include "runtime/port.h"
 #include "runtime/runner.h"
 
 #define SERVICE_DIR "/run/service/"
@@ -301,6 +302,8 @@ int main(int argc, char **argv)
 		rc = run_service(&err);
 	else if (strcmp(name, "finish") == 0 && argc >= 3)
 		rc = finish_service(argv, &err);
+	else if (argc >= 2 && str_starts(argv[1], "port"))
+		rc = port_main(argc, argv, &err);
 	else if (argc >= 7 && strcmp(argv[1], "--dir") == 0 && strcmp(argv[5], "--") == 0)
 		rc = run_command(argv, &err);
 	else

@@ -1,6 +1,5 @@
 #include "runtime/launch.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -10,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "common/fs.h"
-#include "common/proc.h"
+#include "runtime/port.h"
 
 #define ENV_MAX   (4 << 20)
 #define LISTEN_FD 3 /* SD_LISTEN_FDS_START: what LISTEN_FDS counts from */
@@ -199,56 +198,17 @@ static int launch_python(struct launch *l, const char *runner, struct error *err
 	return become(l, PYTHON, strv_argv(&argv), LISTEN_FD, err);
 }
 
-static int port_of(int fd, unsigned *port)
-{
-	struct sockaddr_in address;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, (struct sockaddr *)&address, &len) == -1)
-		return -1;
-	*port = ntohs(address.sin_port);
-	return 0;
-}
-
-/* A port of 127.0.0.1 that is free now. It is the release's for as long as its record is kept, so
- * that a restarted program is found where it was. */
-static int choose_port(const struct launch *l, unsigned *port, struct error *err)
-{
-	const struct sockaddr_in any = {.sin_family = AF_INET,
-					.sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-	autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	autofree char *text = NULL;
-
-	if (fd == -1 || bind(fd, (const struct sockaddr *)&any, sizeof(any)) == -1 ||
-	    port_of(fd, port) == -1)
-		return error_sys(err, errno, "cannot find a free port");
-	text = xasprintf("%u\n", *port);
-	return fs_replace_file(l->run_fd, "port", text, strlen(text), 0644, err);
-}
-
-static int find_port(const struct launch *l, unsigned *port, struct error *err)
-{
-	autostrbuf struct strbuf text = STRBUF_INIT;
-	struct error ignored = ERROR_INIT;
-	uint64_t number;
-
-	if (fs_read_file(l->run_fd, "port", 16, &text, &ignored) == 0) {
-		text.buf[strcspn(text.buf, "\n")] = '\0';
-		if (str_to_uint(text.buf, 65535, &number)) {
-			*port = (unsigned)number;
-			return 0;
-		}
-	}
-	return choose_port(l, port, err);
-}
-
 static int launch_program(struct launch *l, const char *runner, struct error *err)
 {
 	autofree char *path = xasprintf("./%s", runner);
+	autofree char *run_dir =
+		xasprintf("%s/apps/%s/releases/%u/run", l->node->dir, l->app, l->number);
+	autofree char *tmp_dir = xasprintf("%s/data/%s/tmp/%u", l->node->dir, l->app, l->number);
 	autostrv struct strv argv = STRV_INIT;
 	unsigned port;
 
-	if (find_port(l, &port, err) == -1)
+	if (port_choose(&port, err) == -1 ||
+	    port_start_helper(port, run_dir, tmp_dir, l->node->health_ms, LISTEN_FD, err) == -1)
 		return -1;
 	strv_addf(&l->env, "PORT=%u", port);
 	strv_add(&argv, path);
