@@ -347,17 +347,14 @@ int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX], s
 	return 0;
 }
 
-int repo_check_complete(struct repo *repo, const char *oid, struct error *err)
+int repo_check_all_complete(struct repo *repo, const struct strv *oids, struct error *err)
 {
 	git_revwalk *walk = NULL;
 	git_oid id;
-	int r;
+	int r = git_revwalk_new(&walk, repo->git);
 
-	if (parse_oid(oid, &id, err) == -1)
-		return -1;
-	r = git_revwalk_new(&walk, repo->git);
-	if (r == 0)
-		r = git_revwalk_push(walk, &id);
+	for (size_t i = 0; i < oids->n && r == 0; i++)
+		r = parse_oid(oids->v[i], &id, err) == -1 ? GIT_ERROR : git_revwalk_push(walk, &id);
 	if (r == 0)
 		r = git_revwalk_hide_glob(walk, "refs/*");
 	while (r == 0)
@@ -365,10 +362,18 @@ int repo_check_complete(struct repo *repo, const char *oid, struct error *err)
 	git_revwalk_free(walk);
 	if (r == GIT_ITEROVER)
 		return 0;
-	fail(err, r, "follow the history of", oid);
+	fail(err, r, "follow the history of", oids->n ? oids->v[0] : "nothing");
 	if (r == GIT_ENOTFOUND)
 		err->code = E_REFUSED;
 	return -1;
+}
+
+int repo_check_complete(struct repo *repo, const char *oid, struct error *err)
+{
+	autostrv struct strv one = STRV_INIT;
+
+	strv_add(&one, oid);
+	return repo_check_all_complete(repo, &one, err);
 }
 
 static int read_blob(struct repo *repo, const char *oid, size_t max_bytes, git_odb_object **out,

@@ -62,12 +62,16 @@ MUST_CHECK int repo_object_type(struct repo *repo, const char *oid, enum repo_ty
 MUST_CHECK int repo_read_commit(struct repo *repo, const char *oid, struct repo_commit *out,
 				struct error *err);
 void repo_commit_release(struct repo_commit *c);
-/* The commit that a tag leads to, or the commit itself. E_NOTFOUND: it leads to a tree or a file. */
+/* The commit that a tag leads to, or the commit itself. E_NOTFOUND: it leads to a tree or a file.
+ */
 MUST_CHECK int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX],
 				struct error *err);
 /* Is every parent of every commit there that `oid` has and the present refs have not? E_REFUSED: a
  * parent is missing (shallow). */
 MUST_CHECK int repo_check_complete(struct repo *repo, const char *oid, struct error *err);
+/* The same of several commits, in one walk. */
+MUST_CHECK int repo_check_all_complete(struct repo *repo, const struct strv *oids,
+				       struct error *err);
 /* Blob content of at most max_bytes (larger: E_REFUSED). */
 MUST_CHECK int repo_read_blob(struct repo *repo, const char *oid, size_t max_bytes,
 			      struct strbuf *out, struct error *err);

@@ -16,6 +16,7 @@ struct gate {
 	const struct app *app;
 	const char *deploy_ref; /* "refs/heads/master" */
 	struct strv names;      /* every ref that is there or comes, sorted */
+	bool shallow;           /* the history of one of them is not whole */
 	struct strv *errors;
 };
 
@@ -247,9 +248,30 @@ static int check_object(struct gate *g, const struct push_ref *ref, const char *
 		return found(g,
 			     "%s: %.7s is an annotated tag, and a branch holds commits; push the "
 			     "commit: `git push silver 'TAG^{commit}:%s'`",
-			     shown, ref->new_oid, shown);
+			     shown, ref->new_oid, words_branch(shown));
 	return found(g, "%s: %.7s is a %s, and a branch holds commits; `git push silver HEAD:%s`",
 		     shown, ref->new_oid, type == REPO_TREE ? "tree" : "file", words_branch(shown));
+}
+
+/* One walk for the whole push; which of its refs it was is only asked where a parent is missing. */
+static int find_shallow(struct gate *g, struct error *err)
+{
+	const struct push *p = g->push;
+	autostrv struct strv commits = STRV_INIT;
+	char commit[OID_HEX];
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (push_ref_deletes(&p->ref[i]))
+			continue;
+		if (repo_peel_commit(g->repo, p->ref[i].new_oid, commit, err) == 0)
+			strv_add(&commits, commit);
+		else if (err->code != E_NOTFOUND) /* a tag may name any object */
+			return -1;
+	}
+	if (repo_check_all_complete(g->repo, &commits, err) == 0)
+		return 0;
+	g->shallow = true;
+	return err->code == E_REFUSED ? 0 : -1;
 }
 
 static int check_complete(struct gate *g, const struct push_ref *ref, const char *shown,
@@ -257,10 +279,10 @@ static int check_complete(struct gate *g, const struct push_ref *ref, const char
 {
 	char commit[OID_HEX];
 
-	if (push_ref_deletes(ref))
+	if (!g->shallow || push_ref_deletes(ref))
 		return 0;
 	if (repo_peel_commit(g->repo, ref->new_oid, commit, err) == -1)
-		return err->code == E_NOTFOUND ? 0 : -1; /* a tag may name any object */
+		return err->code == E_NOTFOUND ? 0 : -1;
 	if (repo_check_complete(g->repo, commit, err) == 0)
 		return 0;
 	if (err->code != E_REFUSED)
@@ -356,6 +378,8 @@ int gate_refs(struct push *p, struct repo *repo, const struct app *app, struct s
 		return -1;
 	g.deploy_ref = deploy_ref;
 	result = collect_names(&g, err);
+	if (result == 0)
+		result = find_shallow(&g, err);
 	for (size_t i = 0; i < p->n && result == 0; i++)
 		result = check_ref(&g, &p->ref[i], err);
 	strv_free_p(&g.names);

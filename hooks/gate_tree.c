@@ -53,20 +53,25 @@ static const char *name_problem(const char *name)
 	return NULL;
 }
 
-static void check_name(struct gate *g, const char *path, const char *shown, const char *name)
+static void check_name(struct gate *g, const char *path, const char *name)
 {
 	const char *problem = name_problem(name);
+	autofree char *shown = NULL;
 
+	if (!problem && strlen(path) <= PATH_BYTES_MAX)
+		return;
+	shown = words_name(path);
 	if (problem)
 		add(g->errors, "%s: %s; rename or remove it", shown, problem);
-	else if (strlen(path) > PATH_BYTES_MAX)
+	else
 		add(g->errors, "%.100s...: a path of more than 3000 bytes; shorten it", shown);
 }
 
-static int check_file(struct gate *g, const char *shown, const struct repo_entry *now,
+static int check_file(struct gate *g, const char *path, const struct repo_entry *now,
 		      struct error *err)
 {
 	autostrbuf struct strbuf content = STRBUF_INIT;
+	autofree char *shown = NULL, *arg = NULL;
 	uint64_t bytes;
 
 	if (repo_blob_size(g->repo, now->oid, &bytes, err) == -1)
@@ -75,44 +80,52 @@ static int check_file(struct gate *g, const char *shown, const struct repo_entry
 		return 0;
 	if (repo_read_blob(g->repo, now->oid, LFS_BYTES_MAX, &content, err) == -1)
 		return -1;
-	if (str_starts(content.buf, LFS_START))
-		add(g->errors,
-		    "%s: a Git LFS pointer, not the file; files are committed whole: "
-		    "`git lfs untrack '%s' && git add --renormalize '%s'`, then commit",
-		    shown, shown, shown);
+	if (!str_starts(content.buf, LFS_START))
+		return 0;
+	shown = words_name(path);
+	arg = words_argument(path);
+	add(g->errors,
+	    "%s: a Git LFS pointer, not the file; files are committed whole: "
+	    "`git lfs untrack %s && git add --renormalize %s`, then commit",
+	    shown, arg, arg);
 	return 0;
+}
+
+static void refuse_kind(struct gate *g, const char *path, const struct repo_entry *now)
+{
+	autofree char *shown = words_name(path), *arg = words_argument(path);
+
+	if (now->kind == REPO_ENTRY_GITLINK)
+		add(g->errors,
+		    "%s: a submodule, of which a push brings no files; commit its files instead: "
+		    "`git rm --cached %s && rm -rf %s/.git && git add %s`",
+		    shown, arg, arg, arg);
+	else
+		add(g->errors,
+		    "%s: mode %06o; files are 100644 or 100755, links 120000: `git rm --cached %s "
+		    "&& git add %s`, then commit",
+		    shown, now->mode, arg, arg);
 }
 
 static int check_entry(void *ctx, const char *path, const struct repo_entry *was,
 		       const struct repo_entry *now, struct error *err)
 {
 	struct gate *g = ctx;
-	autofree char *shown = NULL;
 
 	if (!now)
 		return 0;
-	shown = words_name(path);
-	check_name(g, path, shown, now->name);
+	check_name(g, path, now->name);
 	switch (now->kind) {
 	case REPO_ENTRY_TREE:
 		return 0;
 	case REPO_ENTRY_FILE:
 	case REPO_ENTRY_EXEC:
-		return was && strcmp(was->oid, now->oid) == 0 ? 0 : check_file(g, shown, now, err);
+		return was && strcmp(was->oid, now->oid) == 0 ? 0 : check_file(g, path, now, err);
 	case REPO_ENTRY_LINK:
 		return links_add(g->links, path, now->oid, err);
 	case REPO_ENTRY_GITLINK:
-		add(g->errors,
-		    "%s: a submodule, of which a push brings no files; commit its files instead: "
-		    "`git rm --cached '%s' && rm -rf '%s/.git' && git add '%s'`",
-		    shown, shown, shown, shown);
-		return 0;
 	case REPO_ENTRY_BAD_MODE:
-		add(g->errors,
-		    "%s: mode %06o; files are 100644 or 100755, links 120000: `git rm --cached "
-		    "'%s' "
-		    "&& git add '%s'`, then commit",
-		    shown, now->mode, shown, shown);
+		refuse_kind(g, path, now);
 		return 0;
 	}
 	return 0;
@@ -148,7 +161,7 @@ static int check_path(struct gate *g, unsigned line, const char *what, const cha
 		return 1;
 	if (err->code == E_NOTFOUND && what)
 		add(g->errors,
-		    "%s%s '%s' is not in the tree; is it committed? `git ls-files '%s'` lists it "
+		    "%s%s '%s' is not in the tree; is it committed? `git ls-files %s` lists it "
 		    "then",
 		    where, what, path, path);
 	else if (err->code == E_REFUSED)

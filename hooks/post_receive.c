@@ -215,6 +215,8 @@ static int receive(struct app *app, struct push *push, struct error *err)
 	tell_others(app, push, deploy_ref);
 	if (result == 1)
 		report_live(app, &release, reused);
+	else if (push->deploy && is_live(app, push->deploy->new_oid))
+		words_say("release %u is live", release_current(app));
 	return 0;
 }
 

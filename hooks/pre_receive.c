@@ -173,6 +173,8 @@ static int prove(struct pre_receive *p, struct error *err)
 {
 	if (transaction_prove(&p->app, &p->staged, err) == -1)
 		return -1;
+	if (strcmp(p->staged.platform, "static") != 0)
+		words_say("healthy (%lld ms)", (long long)p->staged.healthy_ms);
 	return p->staged.live ? 0 : release_write_times(&p->app, &p->staged, err);
 }
 

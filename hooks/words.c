@@ -46,6 +46,26 @@ char *words_name(const char *name)
 	return strbuf_detach(&s);
 }
 
+char *words_argument(const char *name)
+{
+	autofree char *shown = words_name(name);
+	struct strbuf s = STRBUF_INIT;
+
+	if (*shown && *shown != '-' &&
+	    strspn(shown, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			  "_-./+,:@%=") == strlen(shown))
+		return steal_ptr(&shown);
+	strbuf_addstr(&s, *shown == '-' ? "./'" : "'");
+	for (const char *c = shown; *c; c++) {
+		if (*c == '\'')
+			strbuf_addstr(&s, "'\\''");
+		else
+			strbuf_addch(&s, *c);
+	}
+	strbuf_addch(&s, '\'');
+	return strbuf_detach(&s);
+}
+
 const char *words_branch(const char *ref)
 {
 	return str_starts(ref, "refs/heads/") ? ref + strlen("refs/heads/") : ref;

@@ -14,5 +14,7 @@ void words_say(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void words_findings(const struct strv *errors, const struct strv *warnings);
 /* A name from outside, as it may be printed. The caller frees. */
 char *words_name(const char *name);
+/* The same as one word of a command to paste. The caller frees. */
+char *words_argument(const char *name);
 /* "master" for "refs/heads/master", any other ref whole; points into ref. */
 const char *words_branch(const char *ref);

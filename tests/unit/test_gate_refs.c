@@ -182,7 +182,7 @@ static void annotated_tags_and_other_objects_are_no_branch(void **state)
 	gate(g, &r);
 	assert_true(strstr(r.errors.v[0], "is an annotated tag, and a branch holds commits; push "
 					  "the commit: `git push silver "
-					  "'TAG^{commit}:refs/heads/master'`"));
+					  "'TAG^{commit}:master'`"));
 	release(&r);
 	assert_refused(g, NONE, blob, "refs/heads/x", "refs/heads/x: ");
 	assert_refused(g, NONE, tree, "refs/heads/x", "refs/heads/x: ");

@@ -385,9 +385,23 @@ static void submodules_and_lfs_pointers_are_named_with_the_way_out(void **state)
 	git_add_raw(g, tree, "160000 commit", "1111111111111111111111111111111111111111", "vendor");
 	REFUSED(g, "", tree,
 		"static/logo.png: a Git LFS pointer, not the file; files are committed whole: `git "
-		"lfs untrack 'static/logo.png'",
+		"lfs untrack static/logo.png && ",
 		"vendor: a submodule, of which a push brings no files; commit its files instead: "
-		"`git rm --cached 'vendor' && rm -rf 'vendor/.git' && git add 'vendor'`");
+		"`git rm --cached vendor && rm -rf vendor/.git && git add vendor`");
+}
+
+static void commands_to_paste_are_quoted(void **state)
+{
+	static const char oid[] = "1111111111111111111111111111111111111111";
+	const struct git_tmp *g = *state;
+	char tree[OID_HEX];
+
+	put_app(g);
+	git_tree(g, tree);
+	git_add_raw(g, tree, "160000 commit", oid, "a b'; rm -rf ~; '");
+	REFUSED(g, "", tree,
+		"a b'; rm -rf ~; ': a submodule, of which a push brings no files; commit its files "
+		"instead: `git rm --cached 'a b'\\''; rm -rf ~; '\\''' && rm");
 }
 
 static void hostile_names_are_refused(void **state)
@@ -479,6 +493,7 @@ int main(void)
 		GIT_TEST(a_later_link_does_not_make_an_old_one_escape),
 		GIT_TEST(link_targets_that_are_no_paths_are_refused),
 		GIT_TEST(submodules_and_lfs_pointers_are_named_with_the_way_out),
+		GIT_TEST(commands_to_paste_are_quoted),
 		GIT_TEST(hostile_names_are_refused),
 		GIT_TEST(modes_that_git_does_not_write_are_refused),
 		GIT_TEST(what_the_live_tree_has_is_not_looked_at_again),
