@@ -12,6 +12,9 @@ SHAREDIR   = $(PREFIX)/share/silver
 MANDIR     = $(PREFIX)/share/man
 VERSION   := 0.1.0
 
+# A line per file; V=1 shows the commands.
+Q = $(if $(V),,@echo '  $(1)' &&)
+
 IS_CLANG := $(findstring clang,$(shell $(CC) --version))
 B ?= build$(if $(IS_CLANG),-clang)$(if $(SAN),-san)
 
@@ -83,24 +86,24 @@ ARCHIVES = $(foreach f,$(FOLDERS),$(call archive,$(f)))
 define program_rule
 $(B)/$(1): $($(1)_MAIN) $(filter %.a,$($(1)_LIBS))
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $(LDFLAGS_ALL) $($(1)_LIBS)
+	$$(call Q,LINK  $(1))$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $(LDFLAGS_ALL) $($(1)_LIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
 define folder_rule
 $(call archive,$(1)): $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call Q,AR    $$(@F))ar rcs $$@ $$^
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call Q,CC    $<)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(HOOKS): $(B)/silver-hook
 	@mkdir -p $(@D)
-	ln -sf ../silver-hook $@
+	@ln -sf ../silver-hook $@
 
 # Unit tests: one program per module, linked with everything below it. test_fs lets calls of fs.c fail.
 WRAP_test_fs = -Wl,--wrap=fsync,--wrap=renameat
@@ -108,7 +111,7 @@ UNIT_SOURCES  = $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS = $(UNIT_SOURCES:%.c=$(B)/%)
 $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(WRAP_$*) \
+	$(call Q,TEST  $<)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(WRAP_$*) \
 		$(call archive,cli) $(call archive,hooks) $(call archive,receiver) $(LIB_BUILDLESS) \
 		$(call pc,libssh libseccomp cmocka)
 

@@ -131,7 +131,8 @@ static size_t distance(const char *a, const char *b)
 
 const char *name_nearest(const char *word, const char *const *candidates, size_t n)
 {
-	size_t best_distance = strlen(word) / 2 < 3 ? strlen(word) / 2 + 1 : 3;
+	/* one slip in three letters: farther off, a guess would only be noise */
+	size_t best_distance = strlen(word) < 6 ? 1 : strlen(word) / 3;
 	const char *best = NULL;
 
 	for (size_t i = 0; i < n; i++) {
