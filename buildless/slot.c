@@ -1,5 +1,6 @@
 #include "buildless/slot.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -29,6 +30,7 @@ struct layout {
 	struct sync_set sync;
 	struct strbuf path; /* of the directory we are in, for messages; ends in '/' unless empty */
 	unsigned depth;
+	int64_t stamp;
 };
 
 /* One directory on the way: its descriptor, and the same directory of the live slot. */
@@ -114,6 +116,15 @@ static bool link_from_live(struct level *level, const struct repo_entry *now)
 	return fs_link(level->live_fd, now->name, level->fd, now->name, &ignored) == 0;
 }
 
+/* Python takes a .pyc for a file's by path, size and second of modification, and slots keep their
+ * paths: two versions that were written within one second would be taken for each other. */
+static int set_stamp(int fd, int64_t stamp, struct error *err)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)stamp}};
+
+	return futimens(fd, times) == -1 ? error_sys(err, errno, "cannot set a file's time") : 0;
+}
+
 static int write_file(struct level *level, const struct repo_entry *now, struct error *err)
 {
 	mode_t mode = now->kind == REPO_ENTRY_EXEC ? 0755 : 0644;
@@ -126,7 +137,7 @@ static int write_file(struct level *level, const struct repo_entry *now, struct 
 	}
 	l->work->written++;
 	if (fs_open(level->fd, now->name, O_WRONLY | O_CREAT | O_EXCL, mode, &fd, err) == -1 ||
-	    repo_write_blob(l->repo, now->oid, fd, err) == -1)
+	    repo_write_blob(l->repo, now->oid, fd, err) == -1 || set_stamp(fd, l->stamp, err) == -1)
 		return -1;
 	sync_set_add(&l->sync, steal_fd(&fd));
 	return 0;
@@ -248,27 +259,44 @@ static int apply_level(struct level *level, const char *old_tree, const char *ne
 	return 0;
 }
 
-/* The slot's directory from old_tree to new_tree, on disk. */
-static int apply(struct repo *repo, int slots_fd, const char *name, const char *old_tree,
-		 const char *new_tree, const struct slot *live, struct slot_work *work,
-		 struct error *err)
+/* What a layout is about. */
+struct order {
+	struct repo *repo;
+	int slots_fd;
+	unsigned number;
+	const char *tree;
+	const struct slot *live; /* NULL: nothing is linked */
+	int64_t stamp;
+};
+
+static int open_live(const struct order *o, struct level *top, struct error *err)
 {
-	struct layout l = {.repo = repo, .work = work};
+	autofree char *name = o->live ? xasprintf("%u", o->live->number) : NULL;
+
+	if (!o->live)
+		return 0;
+	if (repo_tree_open(o->repo, o->live->tree, &top->live, err) == -1)
+		return -1;
+	return fs_open_dir(o->slots_fd, name, &top->live_fd, err);
+}
+
+/* The slot's directory from old_tree to the new one, on disk. */
+static int apply(const struct order *o, const char *name, const char *old_tree,
+		 struct slot_work *work, struct error *err)
+{
+	struct layout l = {.repo = o->repo, .work = work, .stamp = o->stamp};
 	struct level top = {.layout = &l, .fd = -1, .live_fd = -1};
-	autofree char *live_name = live ? xasprintf("%u", live->number) : NULL;
 	autoclose int slot_fd = -1;
 	int64_t start = clock_ms(), applied;
 	mode_t mask = umask(022); /* a slot's modes are its tree's, not the caller's */
-	int r = fs_ensure_dir(slots_fd, name, 0755, &slot_fd, err);
+	int r = fs_ensure_dir(o->slots_fd, name, 0755, &slot_fd, err);
 
 	if (r == 0)
-		r = fs_open_dir(slots_fd, name, &top.fd, err);
-	if (r == 0 && live)
-		r = repo_tree_open(repo, live->tree, &top.live, err);
-	if (r == 0 && live)
-		r = fs_open_dir(slots_fd, live_name, &top.live_fd, err);
+		r = fs_open_dir(o->slots_fd, name, &top.fd, err);
 	if (r == 0)
-		r = apply_level(&top, old_tree, new_tree, err);
+		r = open_live(o, &top, err);
+	if (r == 0)
+		r = apply_level(&top, old_tree, o->tree, err);
 	umask(mask);
 	applied = clock_ms();
 	if (r == 0)
@@ -283,8 +311,8 @@ static int apply(struct repo *repo, int slots_fd, const char *name, const char *
 	return r;
 }
 
-/* From here to slot_record() the content is unknown. */
-static int slot_mark_dirty(int slots_fd, const char *record, struct error *err)
+/* From here to record_clean() the content is unknown. */
+static int mark_dirty(int slots_fd, const char *record, struct error *err)
 {
 	if (!fs_exists(slots_fd, record))
 		return 0;
@@ -293,15 +321,16 @@ static int slot_mark_dirty(int slots_fd, const char *record, struct error *err)
 	return 0;
 }
 
-static int slot_record(int slots_fd, const char *record, const char *tree, uint64_t files,
-		       struct error *err)
+static int record_clean(const struct order *o, const char *record, uint64_t files,
+			struct error *err)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
 
 	strbuf_addstr(&text, "[slot]\n");
-	ini_add(&text, "tree", tree);
+	ini_add(&text, "tree", o->tree);
 	ini_addf(&text, "files", "%llu", (unsigned long long)files);
-	return fs_replace_file(slots_fd, record, text.buf, text.len, 0644, err);
+	ini_addf(&text, "stamp", "%lld", (long long)o->stamp);
+	return fs_replace_file(o->slots_fd, record, text.buf, text.len, 0644, err);
 }
 
 static int move_aside(int slots_fd, const char *name, struct error *err)
@@ -311,26 +340,42 @@ static int move_aside(int slots_fd, const char *name, struct error *err)
 	return fs_exists(slots_fd, name) ? fs_rename(slots_fd, name, slots_fd, trash, err) : 0;
 }
 
-static int layout_from(struct repo *repo, int slots_fd, unsigned number, const struct slot *held,
-		       const char *tree, const struct slot *live, struct slot_work *work,
+/* held: what the slot holds; NULL: unknown, or nothing. */
+static int layout_from(const struct order *o, const struct slot *held, struct slot_work *work,
 		       struct error *err)
 {
-	autofree char *name = xasprintf("%u", number), *record = xasprintf("%u.ini", number);
+	autofree char *name = xasprintf("%u", o->number), *record = xasprintf("%u.ini", o->number);
 
 	*work = (struct slot_work){0};
-	if (slot_mark_dirty(slots_fd, record, err) == -1)
+	if (mark_dirty(o->slots_fd, record, err) == -1)
 		return -1;
-	if (!held && move_aside(slots_fd, name, err) == -1)
+	if (!held && move_aside(o->slots_fd, name, err) == -1)
 		return -1;
-	if (apply(repo, slots_fd, name, held ? held->tree : "", tree, live, work, err) == -1)
+	if (apply(o, name, held ? held->tree : "", work, err) == -1)
 		return -1;
 	work->files = (held ? held->files : 0) + work->written + work->linked - work->removed;
-	return slot_record(slots_fd, record, tree, work->files, err);
+	return record_clean(o, record, work->files, err);
+}
+
+/* Later than every layout before it, even if that was in this second or the clock went back. */
+static int next_stamp(const struct app *app, int64_t *stamp, struct error *err)
+{
+	autofree struct slot *slots = NULL;
+	size_t n;
+
+	if (slot_list(app, &slots, &n, err) == -1)
+		return -1;
+	*stamp = clock_utc_ms() / 1000;
+	for (size_t i = 0; i < n; i++)
+		if (slots[i].stamp >= *stamp)
+			*stamp = slots[i].stamp + 1;
+	return 0;
 }
 
 int slot_layout(const struct app *app, struct repo *repo, unsigned number, const char *tree,
 		const struct slot *live, struct slot_work *work, struct error *err)
 {
+	struct order o = {.repo = repo, .number = number, .tree = tree};
 	struct error ignored = ERROR_INIT;
 	autoclose int slots_fd = -1;
 	struct slot held;
@@ -340,17 +385,20 @@ int slot_layout(const struct app *app, struct repo *repo, unsigned number, const
 		*work = (struct slot_work){.files = held.files};
 		return 0;
 	}
-	if (live && (!live->clean || live->number == number))
-		live = NULL;
-	if (fs_open_dir(app->fd, "slots", &slots_fd, err) == -1)
+	if (live && live->clean && live->number != number)
+		o.live = live;
+	if (next_stamp(app, &o.stamp, err) == -1 ||
+	    fs_open_dir(app->fd, "slots", &slots_fd, err) == -1)
 		return -1;
+	o.slots_fd = slots_fd;
 	if (clean) {
-		if (layout_from(repo, slots_fd, number, &held, tree, live, work, err) == 0)
+		if (layout_from(&o, &held, work, err) == 0)
 			return 0;
-		if (err->code != E_NOTFOUND) /* else the old tree has left the repository */
+		if (err->code !=
+		    E_NOTFOUND) /* else the old tree has left the repository, or files the slot */
 			return error_prefix(err, "laying out slot %u", number);
 	}
-	if (layout_from(repo, slots_fd, number, NULL, tree, live, work, err) == -1)
+	if (layout_from(&o, NULL, work, err) == -1)
 		return error_prefix(err, "laying out slot %u", number);
 	return 0;
 }
@@ -360,7 +408,8 @@ int slot_read(const struct app *app, unsigned number, struct slot *out, struct e
 	autofree char *dir = xasprintf("slots/%u", number),
 		      *record = xasprintf("slots/%u.ini", number);
 	autoini struct ini ini = INI_INIT;
-	const char *tree, *files;
+	const char *tree, *files, *stamp;
+	uint64_t seconds = 0;
 	struct stat st;
 
 	*out = (struct slot){.number = number};
@@ -370,11 +419,14 @@ int slot_read(const struct app *app, unsigned number, struct slot *out, struct e
 		return -1;
 	tree = ini_get(&ini, "slot", "tree");
 	files = ini_get(&ini, "slot", "files");
+	stamp = ini_get(&ini, "slot", "stamp");
 	if (!tree || !name_is_oid(tree) || !files || !str_to_uint(files, FILES_MAX, &out->files) ||
+	    !stamp || !str_to_uint(stamp, INT64_MAX - 1, &seconds) ||
 	    fstatat(app->fd, record, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return error_set(err, E_NOTFOUND, "'%s' is no record of a slot", record);
 	memcpy(out->tree, tree, OID_HEX);
 	out->used_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	out->stamp = (int64_t)seconds;
 	out->clean = true;
 	return 0;
 }
@@ -468,7 +520,7 @@ int slot_forget(const struct app *app, unsigned number, struct error *err)
 
 	if (fs_open_dir(app->fd, "slots", &fd, err) == -1)
 		return -1;
-	return slot_mark_dirty(fd, record, err);
+	return mark_dirty(fd, record, err);
 }
 
 int slot_empty_trash(const struct app *app, struct error *err)

@@ -18,6 +18,7 @@ struct slot {
 	char tree[OID_HEX];
 	uint64_t files;
 	int64_t used_ms; /* when it became clean, UTC */
+	int64_t stamp;   /* modification time of the files that were written last, UTC seconds */
 };
 
 /* What laying out did. */

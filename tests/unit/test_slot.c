@@ -353,6 +353,40 @@ static void the_chosen_slot_is_free_clean_and_the_last_used(void **state)
 	}
 }
 
+static time_t modified(const struct store *s, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(s->app.fd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_mtim.tv_sec;
+}
+
+/* Python would run the byte code of the version before. */
+static void versions_within_one_second_have_different_times(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	struct slot live;
+
+	work_file(s, "app.py", "version = 1");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	time_t first = modified(s, "slots/0/app.py");
+
+	work_file(s, "app.py", "version = 2");
+	lay_out(s, 1, work_commit(s), NULL, &work);
+	time_t second = modified(s, "slots/1/app.py");
+
+	assert_int_not_equal(first, second);
+	assert_ok(slot_read(&s->app, 1, &live, &err), err);
+	lay_out(s, 0, s->oid[1], &live, &work);
+	assert_int_equal(work.linked, 1);
+	assert_int_equal(modified(s, "slots/0/app.py"), second);
+	lay_out(s, 1, s->oid[0], NULL, &work);
+	assert_int_not_equal(modified(s, "slots/1/app.py"), first);
+	assert_int_not_equal(modified(s, "slots/1/app.py"), second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +400,7 @@ int main(void)
 		STORE_TEST(what_no_slot_may_hold_is_refused_by_name),
 		STORE_TEST(links_stay_in_the_slot),
 		STORE_TEST(many_files_are_laid_out_and_synced_at_once),
+		STORE_TEST(versions_within_one_second_have_different_times),
 		STORE_TEST(the_chosen_slot_is_free_clean_and_the_last_used),
 	};
 
