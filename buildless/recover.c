@@ -208,7 +208,7 @@ static int agree(struct app *app, struct repo *repo, struct error *err)
 	if (deploy_what_ref_names(app, repo, ref, commit, &why) == 0)
 		return 0;
 	report_problem(&why, "deploying what the deploy branch names");
-	if (why.code == E_SYSTEM || why.code == E_BUSY || !current)
+	if (why.code != E_REFUSED || !current)
 		return 0;
 	report_step("%s: %s goes back from %.7s to %.7s, which is live", app->name, ref, commit,
 		    live.commit);

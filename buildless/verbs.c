@@ -95,9 +95,19 @@ static int deploy(struct verb_call *call, const char *commit, const char *branch
 	return r;
 }
 
+static int report_current(struct verb_call *call, struct error *err)
+{
+	autorelease struct release_info live = {0};
+
+	if (release_read(call->app, release_current(call->app), &live, err) == -1)
+		return -1;
+	report_live(call->app, &live, false);
+	return 0;
+}
+
 int verb_redeploy(struct verb_call *call, struct error *err)
 {
-	unsigned flags = TRANSACTION_NEW;
+	unsigned flags = TRANSACTION_NEW, before = release_current(call->app);
 	autofree char *ref = NULL;
 	char commit[OID_HEX];
 
@@ -105,7 +115,11 @@ int verb_redeploy(struct verb_call *call, struct error *err)
 		flags |= TRANSACTION_FRESH;
 	else if (call->argc)
 		return error_set(err, E_USAGE, "unknown argument '%s'", call->argv[0]);
-	if (recover_first(call, err) == -1 || transaction_deploy_ref(call->repo, &ref, err) == -1 ||
+	if (recover_first(call, err) == -1)
+		return -1;
+	if (before != release_current(call->app)) /* that was it: a push had not been finished */
+		return report_current(call, err);
+	if (transaction_deploy_ref(call->repo, &ref, err) == -1 ||
 	    repo_resolve(call->repo, ref, false, commit, err) == -1)
 		return -1;
 	return deploy(call, commit, short_name(ref), flags, err);
