@@ -152,6 +152,7 @@ static void a_signal_is_128_more(void **state)
 static void signals_are_at_their_defaults(void **state)
 {
 	autostrbuf struct strbuf s = STRBUF_INIT;
+	unsigned long long blocked = 1, ignored = 1;
 	sigset_t set;
 
 	(void)state;
@@ -164,8 +165,11 @@ static void signals_are_at_their_defaults(void **state)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
-	assert_string_equal(strbuf_str(&s),
-			    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_int_equal(sscanf(strbuf_str(&s), "SigBlk: %llx SigIgn: %llx", &blocked, &ignored),
+			 2);
+	assert_int_equal(blocked, 0);
+	/* 32 and 33 are glibc's own: it lets nobody set them, so they stay as we got them */
+	assert_int_equal(ignored & ~(3ULL << 31), 0);
 }
 
 static void wait_ends_at_its_time_and_can_go_on(void **state)
