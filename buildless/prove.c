@@ -1,7 +1,6 @@
 /* prove.c - a release that is not live yet is started beside the one that is, and must answer. */
 #include "buildless/steps.h"
 
-#include <fcntl.h>
 #include "buildless/logs.h"
 #include "buildless/report.h"
 #include "common/fs.h"
@@ -22,16 +21,6 @@ static void still_waiting(void *ctx, int seconds)
 	report_step("release %u does not answer yet (%d s)", release->number, seconds);
 }
 
-/* What an earlier life of a kept release left would be taken for this one's end. */
-static int forget_exit(int release_fd, struct error *err)
-{
-	autoclose int run_fd = -1;
-
-	if (fs_open_dir(release_fd, "run", &run_fd, err) == -1)
-		return -1;
-	return fs_unlink(run_fd, "exited", err);
-}
-
 int transaction_prove(struct app *app, struct release_info *release, struct error *err)
 {
 	struct health_check check = {
@@ -45,8 +34,6 @@ int transaction_prove(struct app *app, struct release_info *release, struct erro
 	if (!has_processes(release))
 		return 0;
 	if (fs_open_dir(app->fd, path, &fd, err) == -1)
-		return -1;
-	if (release->number != release_current(app) && forget_exit(fd, err) == -1)
 		return -1;
 	if (ask_start(release->number, err) == -1)
 		return error_prefix(err, "starting release %u", release->number);

@@ -1,0 +1,197 @@
+/* Logs: the last lines over all parts, and following over rotation and flips. */
+#include "tests/unit/store.h"
+#include <poll.h>
+#include "buildless/logs.h"
+
+static int log_dir(const struct store *s, unsigned release)
+{
+	autofree char *path = xasprintf("log/blog/%u", release);
+
+	mkdirat(s->tmp->fd, "log/blog", 0755);
+	mkdirat(s->tmp->fd, path, 0755);
+	return openat(s->tmp->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void append(int dir, const char *text)
+{
+	autoclose int fd = openat(dir, "current", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void make_live(const struct store *s, unsigned release)
+{
+	autofree char *path = xasprintf("releases/%u", release),
+		      *record = xasprintf("releases/%u/record.ini", release);
+	struct error err = ERROR_INIT;
+
+	mkdirat(s->app.fd, path, 0755);
+	put_file(s->app.fd, record, "");
+	assert_ok(release_set_link(&s->app, "current", release, &err), err);
+}
+
+/* A process that prints the log into a pipe; the pipe's other end. */
+static int start_printing(const struct store *s, unsigned release, size_t lines, bool follow,
+			  pid_t *pid)
+{
+	struct error err = ERROR_INIT;
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	*pid = fork();
+	assert_true(*pid != -1);
+	if (*pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		signal(SIGPIPE, SIG_IGN);
+		_exit(logs_print(&s->app, release, lines, follow, &err) == -1 ? (int)err.code : 0);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+static int ended(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void assert_prints(const struct store *s, unsigned release, size_t lines, const char *want)
+{
+	autostrbuf struct strbuf got = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	pid_t pid;
+	autoclose int fd = start_printing(s, release, lines, false, &pid);
+
+	assert_ok(strbuf_read_fd(&got, fd, 1 << 20, &err), err);
+	assert_int_equal(ended(pid), 0);
+	assert_string_equal(strbuf_str(&got), want);
+}
+
+static void the_last_lines_reach_back_into_older_parts(void **state)
+{
+	struct store *s = *state;
+	autoclose int dir = log_dir(s, 3);
+
+	make_live(s, 3);
+	put_file(dir, "@40000000000000010000000a.s", "one\ntwo\n");
+	put_file(dir, "@40000000000000020000000a.s", "three\nfour\n");
+	put_file(dir, "lock", "");
+	append(dir, "five\nsix\n");
+	assert_prints(s, 0, 1, "six\n");
+	assert_prints(s, 0, 2, "five\nsix\n");
+	assert_prints(s, 0, 3, "four\nfive\nsix\n");
+	assert_prints(s, 3, 5, "two\nthree\nfour\nfive\nsix\n");
+	assert_prints(s, 3, 100, "one\ntwo\nthree\nfour\nfive\nsix\n");
+	assert_prints(s, 3, 0, "");
+	append(dir, "not ended");
+	assert_prints(s, 0, 2, "six\nnot ended");
+}
+
+static void a_log_that_is_not_there_is_said(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(logs_print(&s->app, 0, 10, false, &err), -1);
+	assert_string_equal(err.text, "nothing of blog is live yet");
+	make_live(s, 2);
+	assert_int_equal(logs_print(&s->app, 0, 10, false, &err), -1);
+	assert_int_equal(err.code, E_NOTFOUND);
+	assert_string_equal(err.text, "release 2 has no log");
+}
+
+/* Reads until `want` has come; what comes is exactly that. */
+static void expect(int fd, const char *want)
+{
+	for (size_t at = 0, len = strlen(want); at < len;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		char bytes[256];
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		n = read(fd, bytes, len - at < sizeof(bytes) ? len - at : sizeof(bytes));
+		assert_true(n > 0);
+		assert_memory_equal(bytes, want + at, (size_t)n);
+		at += (size_t)n;
+	}
+}
+
+static void following_goes_on_over_rotation_and_flips_until_nobody_reads(void **state)
+{
+	struct store *s = *state;
+	autoclose int one = log_dir(s, 1), two = log_dir(s, 2);
+	pid_t pid;
+
+	make_live(s, 1);
+	append(one, "old\n");
+	autoclose int fd = start_printing(s, 0, 10, true, &pid);
+	expect(fd, "old\n");
+	append(one, "new\n");
+	expect(fd, "new\n");
+	append(one, "before\n");
+	assert_int_equal(renameat(one, "current", one, "@40000000000000010000000a.s"), 0);
+	append(one, "after\n");
+	expect(fd, "before\nafter\n");
+	append(two, "starting\n");
+	make_live(s, 2);
+	expect(fd, "starting\n");
+	append(one, "last request\n");
+	expect(fd, "last request\n");
+	append(two, "serving\n");
+	expect(fd, "serving\n");
+	fd_close(&fd);
+	assert_int_equal(ended(pid), 0);
+}
+
+static void following_one_release_does_not_leave_it(void **state)
+{
+	struct store *s = *state;
+	autoclose int one = log_dir(s, 1), two = log_dir(s, 2);
+	pid_t pid;
+
+	make_live(s, 1);
+	append(one, "old\n");
+	autoclose int fd = start_printing(s, 1, 10, true, &pid);
+	expect(fd, "old\n");
+	make_live(s, 2);
+	append(two, "other\n");
+	usleep(500000);
+	append(one, "mine\n");
+	expect(fd, "mine\n");
+	fd_close(&fd);
+	assert_int_equal(ended(pid), 0);
+}
+
+static void what_an_app_wrote_is_shown_printable(void **state)
+{
+	struct store *s = *state;
+	autoclose int dir = log_dir(s, 1);
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	append(dir, "one\ntwo \x1b[31mred\nthree");
+	logs_show_end(&s->app, 1, 2, to);
+	logs_show_end(&s->app, 9, 2, to);
+	fclose(to);
+	assert_string_equal(text, "silver: | two \\x1b[31mred\nsilver: | three\n");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(the_last_lines_reach_back_into_older_parts),
+		STORE_TEST(a_log_that_is_not_there_is_said),
+		STORE_TEST(following_goes_on_over_rotation_and_flips_until_nobody_reads),
+		STORE_TEST(following_one_release_does_not_leave_it),
+		STORE_TEST(what_an_app_wrote_is_shown_printable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
