@@ -347,19 +347,35 @@ int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX], s
 	return 0;
 }
 
-int repo_check_all_complete(struct repo *repo, const struct strv *oids, struct error *err)
+static int start_walk(struct repo *repo, const struct strv *oids, git_revwalk **walk,
+		      struct error *err)
 {
-	git_revwalk *walk = NULL;
 	git_oid id;
-	int r = git_revwalk_new(&walk, repo->git);
+	int r = git_revwalk_new(walk, repo->git);
 
 	for (size_t i = 0; i < oids->n && r == 0; i++)
-		r = parse_oid(oids->v[i], &id, err) == -1 ? GIT_ERROR : git_revwalk_push(walk, &id);
-	if (r == 0)
-		r = git_revwalk_hide_glob(walk, "refs/*");
-	while (r == 0)
+		r = parse_oid(oids->v[i], &id, err) == -1 ? GIT_ERROR
+							  : git_revwalk_push(*walk, &id);
+	return r == 0 ? git_revwalk_hide_glob(*walk, "refs/*") : r;
+}
+
+int repo_check_all_complete(struct repo *repo, const struct strv *oids, const struct strv *ends,
+			    struct error *err)
+{
+	git_revwalk *walk = NULL;
+	char hex[OID_HEX] = "";
+	bool ended = false;
+	git_oid id;
+	int r = start_walk(repo, oids, &walk, err);
+
+	while (r == 0 && !ended) {
 		r = git_revwalk_next(&id, walk);
+		if (r == 0 && ends->n)
+			ended = strv_has(ends, git_oid_tostr(hex, sizeof(hex), &id));
+	}
 	git_revwalk_free(walk);
+	if (ended)
+		return error_set(err, E_REFUSED, "the history ends at '%s'", hex);
 	if (r == GIT_ITEROVER)
 		return 0;
 	fail(err, r, "follow the history of", oids->n ? oids->v[0] : "nothing");
@@ -371,9 +387,10 @@ int repo_check_all_complete(struct repo *repo, const struct strv *oids, struct e
 int repo_check_complete(struct repo *repo, const char *oid, struct error *err)
 {
 	autostrv struct strv one = STRV_INIT;
+	const struct strv none = STRV_INIT;
 
 	strv_add(&one, oid);
-	return repo_check_all_complete(repo, &one, err);
+	return repo_check_all_complete(repo, &one, &none, err);
 }
 
 static int read_blob(struct repo *repo, const char *oid, size_t max_bytes, git_odb_object **out,

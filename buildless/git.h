@@ -69,9 +69,10 @@ MUST_CHECK int repo_peel_commit(struct repo *repo, const char *oid, char commit[
 /* Is every parent of every commit there that `oid` has and the present refs have not? E_REFUSED: a
  * parent is missing (shallow). */
 MUST_CHECK int repo_check_complete(struct repo *repo, const char *oid, struct error *err);
-/* The same of several commits, in one walk. */
+/* The same of several commits, in one walk. E_REFUSED also where it meets one of `ends` (may be
+ * empty). */
 MUST_CHECK int repo_check_all_complete(struct repo *repo, const struct strv *oids,
-				       struct error *err);
+				       const struct strv *ends, struct error *err);
 /* Blob content of at most max_bytes (larger: E_REFUSED). */
 MUST_CHECK int repo_read_blob(struct repo *repo, const char *oid, size_t max_bytes,
 			      struct strbuf *out, struct error *err);

@@ -4,6 +4,7 @@
 
 #include "buildless/transaction.h"
 #include "common/names.h"
+#include "hooks/shallow.h"
 #include "hooks/words.h"
 
 #define ZERO_OID      "0000000000000000000000000000000000000000"
@@ -16,7 +17,8 @@ struct gate {
 	const struct app *app;
 	const char *deploy_ref; /* "refs/heads/master" */
 	struct strv names;      /* every ref that is there or comes, sorted */
-	bool shallow;           /* the history of one of them is not whole */
+	struct strv ends;       /* of the history in the clone that is pushed from */
+	bool shallow;           /* the history of one of the refs is not whole */
 	struct strv *errors;
 };
 
@@ -268,7 +270,9 @@ static int find_shallow(struct gate *g, struct error *err)
 		else if (err->code != E_NOTFOUND) /* a tag may name any object */
 			return -1;
 	}
-	if (repo_check_all_complete(g->repo, &commits, err) == 0)
+	if (shallow_read(g->app, &g->ends, err) == -1)
+		return -1;
+	if (repo_check_all_complete(g->repo, &commits, &g->ends, err) == 0)
 		return 0;
 	g->shallow = true;
 	return err->code == E_REFUSED ? 0 : -1;
@@ -277,13 +281,15 @@ static int find_shallow(struct gate *g, struct error *err)
 static int check_complete(struct gate *g, const struct push_ref *ref, const char *shown,
 			  struct error *err)
 {
+	autostrv struct strv one = STRV_INIT;
 	char commit[OID_HEX];
 
 	if (!g->shallow || push_ref_deletes(ref))
 		return 0;
 	if (repo_peel_commit(g->repo, ref->new_oid, commit, err) == -1)
 		return err->code == E_NOTFOUND ? 0 : -1;
-	if (repo_check_complete(g->repo, commit, err) == 0)
+	strv_add(&one, commit);
+	if (repo_check_all_complete(g->repo, &one, &g->ends, err) == 0)
 		return 0;
 	if (err->code != E_REFUSED)
 		return -1;
@@ -383,5 +389,6 @@ int gate_refs(struct push *p, struct repo *repo, const struct app *app, struct s
 	for (size_t i = 0; i < p->n && result == 0; i++)
 		result = check_ref(&g, &p->ref[i], err);
 	strv_free_p(&g.names);
+	strv_free_p(&g.ends);
 	return result;
 }

@@ -229,8 +229,11 @@ int pre_receive(void)
 	struct error err = ERROR_INIT;
 	int result;
 
-	if (app_open_from_environment(&p.app, &err) == -1)
-		return error_report(&err);
+	if (app_open_from_environment(&p.app, &err) == -1) {
+		error_report(&err);
+		words_say("nothing was changed");
+		return E_REFUSED;
+	}
 	result = run_steps(&p, &err);
 	if (result == -1)
 		refuse(&p, &err);

@@ -23,7 +23,7 @@ static void line(struct gated *r, const char *old_oid, const char *new_oid, cons
 
 static void gate(const struct git_tmp *g, struct gated *r)
 {
-	struct app app = {.name = "blog"};
+	struct app app = {.name = "blog", .repo_path = g->repo, .start_ms = clock_ms()};
 	struct error err = ERROR_INIT;
 
 	if (repo_open(&r->repo, g->repo, false, &err) == -1 ||
@@ -350,6 +350,36 @@ static void history_that_ends_early_names_unshallow(void **state)
 	assert_refused(g, NONE, oid, "refs/tags/v1", "refs/tags/v1: pushed from a shallow clone");
 }
 
+/* git refuses the commit at which a clone ends even where the repository has its parent. */
+static void the_end_of_a_shallow_clone_is_refused_where_it_is_new(void **state)
+{
+	const struct git_tmp *g = *state;
+	char a[OID_HEX], b[OID_HEX], c[OID_HEX];
+	struct gated r = {0};
+
+	first_commit(g, a);
+	git_commit(g, a, "where the clone ends", b);
+	git_commit(g, b, "new", c);
+	set_ref(g, "refs/heads/master", a);
+	autofree char *text = xasprintf("%s\n", b);
+	put_file(g->tmp->fd, "repo.git/shallow_x1y2z3", text);
+	assert_refused(g, a, c, "refs/heads/master",
+		       "refs/heads/master: pushed from a shallow clone");
+	assert_refused(g, NONE, b, "refs/heads/x", "refs/heads/x: pushed from a shallow clone");
+	const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	assert_int_equal(utimensat(g->tmp->fd, "repo.git/shallow_x1y2z3", old, 0), 0);
+	line(&r, a, c, "refs/heads/master"); /* a killed push left the file */
+	gate(g, &r);
+	assert_deploys(&r, "refs/heads/master");
+	release(&r);
+	put_file(g->tmp->fd, "repo.git/shallow_x1y2z3", text);
+	set_ref(g, "refs/heads/master", b);
+	line(&r, b, c, "refs/heads/master");
+	gate(g, &r);
+	assert_deploys(&r, "refs/heads/master");
+	release(&r);
+}
+
 static void every_bad_ref_has_its_finding(void **state)
 {
 	const struct git_tmp *g = *state;
@@ -428,6 +458,7 @@ int main(void)
 		GIT_TEST(a_ref_cannot_be_above_another),
 		GIT_TEST(a_ref_that_moved_meanwhile_is_told),
 		GIT_TEST(history_that_ends_early_names_unshallow),
+		GIT_TEST(the_end_of_a_shallow_clone_is_refused_where_it_is_new),
 		GIT_TEST(every_bad_ref_has_its_finding),
 		GIT_TEST(the_input_of_a_hook_is_read_with_its_options),
 	};
