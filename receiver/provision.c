@@ -207,7 +207,7 @@ int provision_create(const struct node *node, const char *app, struct error *err
 	if (name_check_app(app, err) == -1 || name_check_host(host, err) == -1 ||
 	    fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
 		return -1;
-	if (provision_app_of_host(node, host, &taken_by, &missing) == 0 &&
+	if (provision_app_of_host(node, host, &taken_by, &missing) == 0 && taken_by &&
 	    strcmp(taken_by, app) != 0)
 		return error_set(err, E_REFUSED, "'%s' leads to the app '%s'", host, taken_by);
 	if (fs_exists(apps_fd, gone) && remove_remains(node, apps_fd, app, err) == -1)
@@ -253,7 +253,7 @@ static int claim_host(const struct node *node, int hosts_fd, const char *app, co
 		return 0;
 	if (provision_app_of_host(node, host, &other, err) == -1)
 		return -1;
-	if (strcmp(other, app) == 0)
+	if (other && strcmp(other, app) == 0)
 		return 0;
 	return error_set(err, E_REFUSED, "'%s' leads to the app '%s'; an address has one app", host,
 			 other);
@@ -283,7 +283,7 @@ static int remove_hosts(const struct node *node, const char *app, struct error *
 		struct error other = ERROR_INIT;
 		autofree char *leads_to = NULL;
 
-		if (provision_app_of_host(node, hosts.v[i], &leads_to, &other) == 0 &&
+		if (provision_app_of_host(node, hosts.v[i], &leads_to, &other) == 0 && leads_to &&
 		    strcmp(leads_to, app) == 0 && fs_unlink(fd, hosts.v[i], err) == -1)
 			return -1;
 	}

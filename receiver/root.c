@@ -67,7 +67,7 @@ static int verb_destroy(const struct node *node, const struct words *w, struct e
 
 static int verb_start(const struct node *node, const struct words *w, struct error *err)
 {
-	unsigned release;
+	unsigned release = 0;
 
 	if (parse_app_release(w, &release, err) == -1)
 		return -1;
@@ -78,7 +78,7 @@ static int verb_start(const struct node *node, const struct words *w, struct err
 
 static int verb_only(const struct node *node, const struct words *w, struct error *err)
 {
-	unsigned release;
+	unsigned release = 0;
 
 	if (parse_app_release(w, &release, err) == -1)
 		return -1;
@@ -89,7 +89,7 @@ static int verb_only(const struct node *node, const struct words *w, struct erro
 
 static int verb_stop(const struct node *node, const struct words *w, struct error *err)
 {
-	unsigned release;
+	unsigned release = 0;
 
 	if (parse_app_release(w, &release, err) == -1)
 		return -1;

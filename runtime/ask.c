@@ -29,7 +29,7 @@ static int read_answer(const struct wire_message *m, struct error *err)
 static int ask(const char *verb, const char *word, struct error *err)
 {
 	static struct wire_message m; /* 64 kB: not for the stack */
-	int fd, got, rc;
+	int fd = -1, got, rc;
 
 	if (channel_fd(&fd, err) == -1)
 		return -1;

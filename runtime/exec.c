@@ -159,7 +159,6 @@ static int clear_front_socket(const struct node *node, struct error *err)
 /* setpriv leaves nginx one capability, so that it may bind a port below 1024 and nothing else. */
 static int run_nginx(struct place *p, struct error *err)
 {
-	autofree char *uid_option = NULL, *gid_option = NULL;
 	char *argv[] = {(char[]){"setpriv"},
 			NULL,
 			NULL,
@@ -178,14 +177,17 @@ static int run_nginx(struct place *p, struct error *err)
 			(char[]){"daemon off;"},
 			NULL};
 	char *const *command = geteuid() == 0 ? argv : argv + 7;
+	char uid_option[32], gid_option[32];
 	uid_t uid;
 	gid_t gid;
 
 	if (note_session(err) == -1 || clear_front_socket(&p->node, err) == -1 ||
 	    front_identity(&uid, &gid, err) == -1)
 		return -1;
-	argv[1] = uid_option = xasprintf("--reuid=%u", (unsigned)uid);
-	argv[2] = gid_option = xasprintf("--regid=%u", (unsigned)gid);
+	snprintf(uid_option, sizeof(uid_option), "--reuid=%u", (unsigned)uid);
+	snprintf(gid_option, sizeof(gid_option), "--regid=%u", (unsigned)gid);
+	argv[1] = uid_option;
+	argv[2] = gid_option;
 	if (fchdir(p->node.fd) == -1) /* all paths in nginx.conf are below it */
 		return error_sys(err, errno, "cannot enter '%s'", p->node.dir);
 	execvp(command[0], command);
@@ -254,34 +256,45 @@ static int finish_service(char **argv, struct error *err)
 	return rc;
 }
 
+static int find_release(const struct node *node, const char *app, const char *text, unsigned *out,
+			struct error *err)
+{
+	uint64_t number;
+
+	if (strcmp(text, "current") == 0)
+		return launch_current(node, app, out, err);
+	if (!str_to_uint(text, INT32_MAX, &number) || number == 0)
+		return error_set(err, E_USAGE, "'%s' is no release", text);
+	*out = (unsigned)number;
+	return 0;
+}
+
+static int become_command(const struct node *node, const char *app, char **words, struct error *err)
+{
+	struct runner runner;
+	struct launch launch;
+	unsigned release = 0;
+	int rc;
+
+	if (runner_find(node, app, &runner, err) == -1 || runner_become(&runner, err) == -1 ||
+	    find_release(node, app, words[0], &release, err) == -1)
+		return -1;
+	rc = launch_open(&launch, node, app, release, err);
+	if (rc == 0)
+		rc = launch_command(&launch, words + 2, err);
+	launch_release(&launch);
+	return rc;
+}
+
 /* silver-exec --dir DIR APP current|N -- COMMAND... */
 static int run_command(char **argv, struct error *err)
 {
 	struct node node;
-	struct runner runner;
-	struct launch launch;
-	uint64_t number = 0;
-	unsigned release;
 	int rc;
 
 	if (name_check_app(argv[3], err) == -1 || node_open(&node, argv[2], err) == -1)
 		return -1;
-	rc = runner_find(&node, argv[3], &runner, err);
-	if (rc == 0)
-		rc = runner_become(&runner, err);
-	if (rc == 0 && strcmp(argv[4], "current") == 0) {
-		rc = launch_current(&node, argv[3], &release, err);
-	} else if (rc == 0) {
-		if (!str_to_uint(argv[4], INT32_MAX, &number) || number == 0)
-			rc = error_set(err, E_USAGE, "'%s' is no release", argv[4]);
-		release = (unsigned)number;
-	}
-	if (rc == 0) {
-		rc = launch_open(&launch, &node, argv[3], release, err);
-		if (rc == 0)
-			rc = launch_command(&launch, argv + 6, err);
-		launch_release(&launch);
-	}
+	rc = become_command(&node, argv[3], argv + 4, err);
 	node_release(&node);
 	return rc;
 }

@@ -54,16 +54,20 @@ static int exited_error(const struct wait *w, struct error *err)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
 	struct error ignored = ERROR_INIT;
-	int status = 0, sig = 0;
+	long status = 0, sig = 0;
+	char *end = NULL;
 
-	if (fs_read_file(w->run_fd, "exited", 64, &text, &ignored) == -1 ||
-	    sscanf(strbuf_str(&text), "%d %d", &status, &sig) != 2)
+	if (fs_read_file(w->run_fd, "exited", 64, &text, &ignored) == 0) {
+		status = strtol(strbuf_str(&text), &end, 10);
+		sig = strtol(end, &end, 10);
+	}
+	if (!end || *end != '\n')
 		return error_set(err, E_REFUSED, "its process ended before it answered");
 	if (status > 255)
 		return error_set(err, E_REFUSED,
-				 "its process was ended by signal %d (%s) before it answered", sig,
-				 strsignal(sig));
-	return error_set(err, E_REFUSED, "its process exited with status %d before it answered",
+				 "its process was ended by signal %ld (%s) before it answered", sig,
+				 strsignal((int)sig));
+	return error_set(err, E_REFUSED, "its process exited with status %ld before it answered",
 			 status);
 }
 
@@ -120,6 +124,14 @@ static bool is_hopeless(struct wait *w, enum http_outcome outcome)
 	return now >= w->deadline || (w->bad_since != -1 && now - w->bad_since >= HEALTH_BAD_MS);
 }
 
+static void sleep_until(int64_t deadline, useconds_t at_most_ms)
+{
+	int64_t left = deadline - clock_ms();
+
+	if (left > 0)
+		usleep((left < at_most_ms ? (useconds_t)left : at_most_ms) * 1000);
+}
+
 static int wait_until_good(struct wait *w, int64_t *took_ms, struct error *err)
 {
 	useconds_t pause_ms = PAUSE_MIN_MS;
@@ -139,7 +151,7 @@ static int wait_until_good(struct wait *w, int64_t *took_ms, struct error *err)
 			return exited_error(w, err);
 		if (is_hopeless(w, outcome))
 			return timeout_error(w, outcome, err);
-		usleep(pause_ms * 1000);
+		sleep_until(w->deadline, pause_ms);
 		pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
 	}
 }

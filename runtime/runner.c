@@ -35,7 +35,7 @@ int runner_find(const struct node *node, const char *app, struct runner *out, st
 	return 0;
 }
 
-static int limit(int resource, rlim_t value, struct error *err)
+static int limit(__rlimit_resource_t resource, rlim_t value, struct error *err)
 {
 	struct rlimit r = {value, value};
 
@@ -78,15 +78,21 @@ static bool read_process(int proc_fd, const char *pid, struct process *out)
 	autoclose int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
 	char text[1024];
 	ssize_t n = fd == -1 ? -1 : read(fd, text, sizeof(text) - 1);
-	const char *after;
 	struct stat st;
+	char *at;
 
 	if (n <= 0 || fstat(fd, &st) == -1)
 		return false;
 	text[n] = '\0';
-	after = strrchr(text, ')');
+	at = strrchr(text, ')');
+	if (!at || strlen(at) < 4)
+		return false;
 	out->uid = st.st_uid;
-	return after && sscanf(after, ") %c %*d %*d %d", &out->state, &out->session) == 2;
+	out->state = at[2];
+	strtol(at + 3, &at, 10); /* the parent */
+	strtol(at, &at, 10);     /* the process group */
+	out->session = (pid_t)strtol(at, NULL, 10);
+	return true;
 }
 
 /* Kills what matches, once; returns how many there were. A zombie waits for its parent and runs no

@@ -1,0 +1,89 @@
+/* The environment of a release: what APP.md promises, each value whole. */
+#include "tests/unit/unit.h"
+#include "services/environment.h"
+
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+
+static void compose(struct strv *env)
+{
+	struct node node = {.fd = -1, .dir = (char[]){"/srv/silver"}};
+	struct environment_release release = {.node = &node,
+					      .app = "blog",
+					      .host = "blog.example.com",
+					      .number = 12,
+					      .slot = 3,
+					      .commit = COMMIT};
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(environment_compose(&release, env, &err), 0);
+}
+
+static void every_promised_variable_is_there(void **state)
+{
+	static const char *const expected[] = {
+		"SILVER_VERSION=silverlining/" SILVER_VERSION,
+		"SILVER_APP_NAME=blog",
+		"SILVER_INSTANCE_NAME=blog.12",
+		"SILVER_CANONICAL_HOSTNAME=blog.example.com",
+		"SILVER_MATCH_PATH=/",
+		"SILVER_APP_CONFIG=/srv/silver/apps/blog/config",
+		"SILVER_LOGS=/srv/silver/log/blog",
+		"SILVER_APP_DIR=/srv/silver/apps/blog/slots/3",
+		"SILVER_COMMIT=" COMMIT,
+		"SILVER_RELEASE=12",
+		"HOME=/srv/silver/data/blog",
+		"LANG=C.UTF-8",
+		"TEMP=/srv/silver/data/blog/tmp/12",
+		"TMPDIR=/srv/silver/data/blog/tmp/12",
+		"PATH=/srv/silver/apps/blog/slots/3/bin:/usr/local/bin:/usr/bin:/bin",
+		"PYTHONPYCACHEPREFIX=/srv/silver/data/blog/pycache",
+		"PYTHONUNBUFFERED=1",
+	};
+	autostrv struct strv env = STRV_INIT;
+
+	(void)state;
+	compose(&env);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+		if (!strv_has(&env, expected[i]))
+			fail_msg("missing: %s", expected[i]);
+	assert_int_equal(env.n,
+			 ARRAY_SIZE(expected) + 1); /* PYTHONPATH, wherever we are installed */
+}
+
+static void names_are_sorted_and_unique(void **state)
+{
+	autostrv struct strv env = STRV_INIT;
+
+	(void)state;
+	compose(&env);
+	for (size_t i = 1; i < env.n; i++)
+		assert_true(strcmp(env.v[i - 1], env.v[i]) < 0);
+}
+
+static void a_directory_that_would_divide_path_is_refused(void **state)
+{
+	struct node node = {.fd = -1, .dir = (char[]){"/srv/a:b"}};
+	struct environment_release release = {.node = &node,
+					      .app = "blog",
+					      .host = "h",
+					      .number = 1,
+					      .slot = 0,
+					      .commit = COMMIT};
+	autostrv struct strv env = STRV_INIT;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(environment_compose(&release, &env, &err), -1);
+	assert_int_equal(err.code, E_REFUSED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_promised_variable_is_there),
+		cmocka_unit_test(names_are_sorted_and_unique),
+		cmocka_unit_test(a_directory_that_would_divide_path_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL) > 0;
+}
