@@ -31,11 +31,11 @@ static const struct command commands[] = {
 	{"help", "[VERB]", "print this, or how to use one verb", ROLE_NONE, 0, NULL, AS_NOBODY,
 	 NULL, 1},
 
-	{"git-receive-pack", "APP", "git push", ROLE_DEPLOY,
+	{"git-receive-pack", "APP", "push", ROLE_DEPLOY,
 	 NEED_APP | URL_PATH | CHANGES | DRAIN | CREATES | HIDDEN, "git", AS_OWNER, NULL, 0},
-	{"git-upload-pack", "APP", "git fetch, clone, ls-remote", ROLE_READ,
+	{"git-upload-pack", "APP", "fetch", ROLE_READ,
 	 NEED_APP | URL_PATH | HIDDEN, "git", AS_OWNER, NULL, 0},
-	{"git-upload-archive", "APP", "git archive --remote", ROLE_READ,
+	{"git-upload-archive", "APP", "archive", ROLE_READ,
 	 NEED_APP | URL_PATH | HIDDEN, "git", AS_OWNER, NULL, 0},
 };
 
