@@ -116,7 +116,10 @@ static void job_check(struct job *job)
 	    app->settle == job) /* not a later one that waits for this one's lock */
 		app->settle = NULL;
 	job_free(job);
-	if (changed && --app->changing == 0 && !jobs->stopping)
+	if (changed)
+		app->changing--;
+	/* A recovery is followed by one too: a killed silverd may have left processes of releases that are gone. */
+	if ((changed || was_recovery) && app->changing == 0 && !jobs->stopping)
 		settle(jobs, app);
 	if (was_recovery) {
 		jobs->recovering--;

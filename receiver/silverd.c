@@ -27,6 +27,17 @@ enum {
 
 #define USAGE "usage: silverd --dir DIR [--ssh ADDR:PORT] [--http ADDR:PORT]"
 
+static const char help[] = USAGE
+	"\n\n"
+	"Runs the node in DIR in the foreground, and makes it when there is none. SIGTERM ends "
+	"it.\n\n"
+	"  --dir DIR         the node's directory\n"
+	"  --ssh ADDR:PORT   where git and ssh connect (default: node.ini, else 127.0.0.1:2222)\n"
+	"  --http ADDR:PORT  where the applications answer (default: node.ini, else "
+	"127.0.0.1:8080)\n"
+	"  --version         print the version\n\n"
+	"Port 0 takes any free port. `silver --dir DIR user add NAME < key.pub` lets somebody in.";
+
 struct daemon {
 	struct startup start;
 	struct loop *loop;
@@ -153,11 +164,10 @@ static int start(struct daemon *d, struct error *err)
 
 static int parse_options(int argc, char **argv, struct startup_options *out, struct error *err)
 {
-	static const struct option longs[] = {{"dir", required_argument, NULL, 'd'},
-					      {"ssh", required_argument, NULL, 's'},
-					      {"http", required_argument, NULL, 'h'},
-					      {"version", no_argument, NULL, 'v'},
-					      {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {
+		{"dir", required_argument, NULL, 'd'},  {"ssh", required_argument, NULL, 's'},
+		{"http", required_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'H'},       {NULL, 0, NULL, 0}};
 	int c;
 
 	opterr = 0;
@@ -169,14 +179,16 @@ static int parse_options(int argc, char **argv, struct startup_options *out, str
 		else if (c == 'h')
 			out->http = optarg;
 		else if (c == 'v')
-			out->version = true;
+			out->print = "silverd " SILVER_VERSION;
+		else if (c == 'H')
+			out->print = help;
 		else
 			return error_set(err, E_USAGE, "unknown or incomplete option '%s'\n" USAGE,
 					 argv[optind - 1]);
 	}
 	if (optind < argc)
 		return error_set(err, E_USAGE, "unexpected '%s'\n" USAGE, argv[optind]);
-	if (!out->dir && !out->version)
+	if (!out->dir && !out->print)
 		return error_set(err, E_USAGE, "which directory?\n" USAGE);
 	return 0;
 }
@@ -217,8 +229,8 @@ int main(int argc, char **argv)
 	umask(022);
 	if (parse_options(argc, argv, &options, &err) == -1)
 		return error_report(&err);
-	if (options.version) {
-		puts("silverd " SILVER_VERSION);
+	if (options.print) {
+		puts(options.print);
 		return 0;
 	}
 	if (startup_prepare(&d.start, &options, &err) == -1)

@@ -6,7 +6,7 @@
 
 struct startup_options {
 	const char *dir, *ssh, *http; /* addresses: NULL: as in node.ini */
-	bool version;                 /* only print it */
+	const char *print;            /* only this */
 };
 
 struct startup {
