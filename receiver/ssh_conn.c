@@ -9,7 +9,7 @@
 #include "common/proc.h"
 
 #define PACKETS_PER_TURN 32   /* libssh reads 4 KB at a time; fewer turns of the outer loop */
-#define FAREWELL_MS      2000 /* how long a peer may take to read our last words */
+#define FAREWELL_MS      1000 /* how long a peer may take to read our last words */
 
 /* A network that vanished without a word is noticed after 90 s. */
 static void set_socket_options(int fd)
