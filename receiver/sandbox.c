@@ -70,13 +70,18 @@ static const struct filtered filtered[] = {
 	{SCMP_SYS(fcntl), 1, WHOLE, F_SETPIPE_SZ}, {SCMP_SYS(fcntl), 1, WHOLE, F_DUPFD_CLOEXEC},
 };
 
-/* setsockopt, at (level, option). */
+/* getsockopt and setsockopt, at (level, option). */
 static const struct {
-	int level, option;
+	int call, level, option;
 } socket_options[] = {
-	{IPPROTO_TCP, TCP_QUICKACK},  {IPPROTO_TCP, TCP_NODELAY}, {IPPROTO_TCP, TCP_KEEPIDLE},
-	{IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
-	{SOL_SOCKET, SO_KEEPALIVE},
+	{SCMP_SYS(getsockopt), IPPROTO_TCP, TCP_INFO},
+	{SCMP_SYS(setsockopt), IPPROTO_TCP, TCP_QUICKACK},
+	{SCMP_SYS(setsockopt), IPPROTO_TCP, TCP_NODELAY},
+	{SCMP_SYS(setsockopt), IPPROTO_TCP, TCP_KEEPIDLE},
+	{SCMP_SYS(setsockopt), IPPROTO_TCP, TCP_KEEPINTVL},
+	{SCMP_SYS(setsockopt), IPPROTO_TCP, TCP_KEEPCNT},
+	{SCMP_SYS(setsockopt), IPPROTO_TCP, TCP_USER_TIMEOUT},
+	{SCMP_SYS(setsockopt), SOL_SOCKET, SO_KEEPALIVE},
 };
 
 static int drop_user(const struct sandbox *s, struct error *err)
@@ -108,7 +113,8 @@ static int set_limits(struct error *err)
 	    limit(RLIMIT_FSIZE, 0, err) == -1 || limit(RLIMIT_CORE, 0, err) == -1)
 		return -1;
 #ifndef SILVER_SANITIZE
-	/* a peer that makes a library hoard memory ends its own session, not the machine */
+	/* A peer that makes libssh hoard memory ends its own session, not the machine: one that
+	 * overruns its window, or whose largest packet is 10 bytes, which libssh fills for ever. */
 	if (limit(RLIMIT_DATA, 64 << 20, err) == -1)
 		return -1;
 #endif
@@ -143,7 +149,7 @@ static int add_rules(scmp_filter_ctx filter)
 			equals(2, WHOLE, (uint64_t)socket_options[i].option),
 		};
 
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, both);
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, socket_options[i].call, 2, both);
 	}
 	return r;
 }

@@ -34,6 +34,14 @@ void ssh_conn_quick_ack(const struct ssh_conn *c)
 	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 
+unsigned ssh_conn_round_trip_us(const struct ssh_conn *c)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_rtt : 0;
+}
+
 int ssh_conn_warm_up(struct error *err)
 {
 	ssh_key key = NULL;

@@ -38,6 +38,8 @@ void ssh_conn_wait(struct ssh_conn *c, int timeout_ms);
 /* Acknowledge at once: an OpenSSH client has Nagle on until its session starts, and waits for it.
  */
 void ssh_conn_quick_ack(const struct ssh_conn *c);
+/* What the kernel measured so far; 0 when it does not know. */
+unsigned ssh_conn_round_trip_us(const struct ssh_conn *c);
 /* libssh still has bytes that the socket did not take. */
 bool ssh_conn_is_clogged(const struct ssh_conn *c);
 /* Says `text` in a disconnect message (NULL: none) and ends the connection so that the peer gets to

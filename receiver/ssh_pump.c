@@ -7,8 +7,10 @@
 #define CHUNK       65536     /* 4 KB reads of the child halve the speed */
 #define PIPE_BYTES  (1 << 20) /* of a pipe that turns out to carry much */
 #define WINDOW      1280000   /* libssh's own; a session shall stay below 10 MB */
-#define WINDOW_STEP 262144    /* but libssh re-opens it at half, which stalls on a long way */
-#define LINGER_MS   1000      /* silence after which output that outlives the child is nobody's */
+#define WINDOW_FAR  2097152   /* as OpenSSH's, for a peer farther away than FAR_US */
+#define WINDOW_STEP 262144    /* libssh re-opens it at half, which stalls on a long way */
+#define FAR_US      10000
+#define LINGER_MS   1000 /* silence after which output that outlives the child is nobody's */
 
 /* From the child to the client. */
 struct stream {
@@ -34,6 +36,7 @@ struct ssh_pump {
 	size_t stash_at, stash_len;
 	size_t held;        /* bytes in libssh that the pipe did not take */
 	size_t since_grown; /* bytes taken since the window was last opened wide */
+	size_t window;
 
 	bool ended;
 	int status;
@@ -143,7 +146,7 @@ static void feed(struct ssh_pump *p, bool ready)
 	}
 	if (p->since_grown >= WINDOW_STEP && !p->held && !p->stash_len) {
 		p->since_grown = 0; /* the child keeps up: keep the window wide open */
-		fill_stash(p, WINDOW);
+		fill_stash(p, p->window);
 		flush_stash(p);
 	}
 	if (!p->stash_len && client_has_finished(p))
@@ -318,7 +321,7 @@ int ssh_pump_run(struct ssh_pump *p, int idle_ms, enum pump_end *end, int *statu
 	/* Bytes may have come before we were listening. Nor may the first wait for a round trip:
 	 * the channel was opened with 32 KB. */
 	p->moved_ms = p->read_ms = clock_ms();
-	fill_stash(p, WINDOW);
+	fill_stash(p, p->window);
 	flush_stash(p);
 	feed(p, false);
 	while (!is_over(p, idle_ms, end))
@@ -369,6 +372,7 @@ struct ssh_pump *ssh_pump_new(struct ssh_conn *c, const struct ssh_request *r,
 	p->conn = c;
 	p->request = r;
 	p->monitor = m;
+	p->window = ssh_conn_round_trip_us(c) > FAR_US ? WINDOW_FAR : WINDOW;
 	p->pty = run->pty;
 	p->in = no_wait(run->in);
 	p->out.fd = no_wait(run->out);
