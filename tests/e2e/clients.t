@@ -70,7 +70,7 @@ for how in KILL TERM; do
 	for client in $(pgrep -f "ssh .*-i $TMP/keys/admin" || true) $pid; do
 		kill -$how "$client" 2>/dev/null || true
 	done
-	wait "$pid" || true
+	wait "$pid" 2>/dev/null || true
 	ok "16 client killed ($how) while the release is proven: nothing has moved yet" ref_is_live
 	: >"$TMP/go"
 	landed() { equal "$(app_git rev-parse HEAD)" "$(git -C "$REPO" rev-parse HEAD)"; }
@@ -92,7 +92,7 @@ for delay in 0.05 0.1 0.15 0.2 0.3; do
 	for client in $(pgrep -f "ssh .*-i $TMP/keys/admin" || true) $pid; do
 		kill -KILL "$client" 2>/dev/null || true
 	done
-	wait "$pid" || true
+	wait "$pid" 2>/dev/null || true
 	ok "16 client killed $delay s into a push: ref and live agree" wait_until 20 ref_is_live
 done
 commit_app last

@@ -45,7 +45,7 @@ python3 "$TMP/load.py" "$HTTP_PORT" "$TMP/stop" >"$TMP/load.out" 2>&1 &
 load=$!
 flipped=0
 for i in $(seq "$FLIPS"); do
-	verb activate blog $((i % 2 + 1)) >"$TMP/verb.out" 2>&1 || break
+	verb activate blog $((2 - i % 2)) >"$TMP/verb.out" 2>&1 || break
 	flipped=$i
 done
 : >"$TMP/stop"

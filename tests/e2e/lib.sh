@@ -48,11 +48,15 @@ skip() { # 'what' 'why it cannot be tried here'
 	echo "ok $tap_n - $1 # SKIP $2"
 }
 
-# An orderly no: neither a success nor the death of the program.
+# An orderly no (git says it with 128, ssh with 255): neither a success, nor a time-out, nor the death of the program.
 must_fail() {
 	mf_status=0
 	"$@" || mf_status=$?
-	[ "$mf_status" -gt 0 ] && [ "$mf_status" -lt 126 ]
+	case $mf_status in
+	0 | 124 | 126 | 127) return 1 ;;
+	128 | 255) return 0 ;;
+	*) [ "$mf_status" -lt 128 ] ;;
+	esac
 }
 
 # exits STATUS COMMAND...
@@ -108,12 +112,15 @@ no_sanitizer_report() {
 	! grep -rhE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$TMP"/*.log "$TMP"/*.err "$STATE"/log 2>/dev/null
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds; 1 when the time is over
+# wait_until SECONDS COMMAND...: until it succeeds; 1 when the time is over. Only the last try's output is shown.
 wait_until() {
 	wu_end=$(($(date +%s) + $1))
 	shift
-	until "$@"; do
-		[ "$(date +%s)" -le "$wu_end" ] || return 1
+	until wu_out=$("$@" 2>&1); do
+		[ "$(date +%s)" -le "$wu_end" ] || {
+			echo "$wu_out"
+			return 1
+		}
 		sleep 0.05
 	done
 }
@@ -155,7 +162,7 @@ clean_up() {
 		kill -KILL "$cu_pid" 2>/dev/null
 	done
 	if [ "$cu_status" -ne 0 ] || [ "$tap_failed" -gt 0 ]; then
-		[ ! -f "$TMP/silverd.log" ] || tail -n 60 "$TMP/silverd.log" | sed 's/^/# silverd: /'
+		[ ! -f "$TMP/silverd.log" ] || tail -n 30 "$TMP/silverd.log" | sed 's/^/# silverd: /'
 		[ -z "${KEEP:-}" ] || {
 			echo "# kept: $TMP"
 			exit "$cu_status"
@@ -215,7 +222,7 @@ start_silverd() {
 	write_ssh_config
 	[ -e "$TMP/keys/admin" ] || {
 		new_key admin
-		add_user admin --role admin
+		add_user admin --role admin >/dev/null 2>&1 || bail 'the first user could not be added'
 	}
 	KEY='admin'
 }
@@ -343,7 +350,10 @@ write_app() {
 		chmod 755 "$REPO/src/server.py"
 		;;
 	esac
-	[ "$PLATFORM" = static ] || echo "$wa_version" >"$REPO/static/file"
+	[ "$PLATFORM" = static ] || {
+		rm -f "$REPO/static/version" # a file there is served before the app is asked
+		echo "$wa_version" >"$REPO/static/file"
+	}
 }
 
 # fetch PATH [CURL ARGS]: the body that $APP answers

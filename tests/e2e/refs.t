@@ -78,7 +78,7 @@ git clone -q --depth 1 "file://$REPO" "$TMP/work/shallow"
 git -C "$TMP/work/shallow" commit -q --allow-empty -m 'from a shallow clone'
 full=$REPO
 REPO=$TMP/work/shallow
-if push HEAD:master; then
+if push -f HEAD:master; then
 	ok '6 a push from a shallow clone works'     ref_is_live
 	ok '  wholly'                                app_git fsck --connectivity-only
 else

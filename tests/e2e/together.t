@@ -7,10 +7,9 @@ push_bg() {
 	git_node -C "$2" push -f "$3" "$4" >"$TMP/$1.out" 2>"$TMP/$1.err" &
 	PID=$!
 }
-status_of() {
-	so_status=0
-	wait "$1" || so_status=$?
-	echo "$so_status"
+ended() { # PID: its status in $STATUS (a subshell could not wait for it)
+	STATUS=0
+	wait "$1" || STATUS=$?
 }
 
 start_silverd
@@ -32,7 +31,8 @@ for round in 1 2 3; do
 	pid_a=$PID
 	push_bg b "$REPO" "$(url blog)" b:master
 	pid_b=$PID
-	a=$(status_of "$pid_a") b=$(status_of "$pid_b")
+	ended "$pid_a" && a=$STATUS
+	ended "$pid_b" && b=$STATUS
 	ok "14 round $round: of two pushes to one app at least one lands" test "$a" -eq 0 -o "$b" -eq 0
 	ok '  live and ref agree' ref_is_live
 	winner=$(git -C "$REPO" log -1 --format=%s "$(record commit)")
@@ -69,7 +69,8 @@ commit_app 1
 ok '14 another app is not held up' push
 ok '  and is live' serves 1
 : >"$TMP/go"
-ok '14 the first one lands' equal "$(status_of "$pid")" 0
+ended "$pid"
+ok '14 the first one lands' equal "$STATUS" 0
 APP=blog
 ok '  and is live' serves slow
 ok '  live and ref agree' ref_is_live
@@ -83,7 +84,8 @@ for i in $(seq 20); do
 done
 landed=0
 for pid in $pids; do
-	[ "$(status_of "$pid")" -ne 0 ] || landed=$((landed + 1))
+	ended "$pid"
+	[ "$STATUS" -ne 0 ] || landed=$((landed + 1))
 done
 ok '14 twenty first pushes to twenty apps at once all land' equal "$landed" 20
 serving=0

@@ -27,10 +27,10 @@ printf 'x' >'-dash' && printf 'x' >'*?[' && printf 'x' >"quote'\""
 long=$(printf 'n%.0s' $(seq 255))
 : >"$long"
 mkdir -p a/b/c/d/e && echo deep >a/b/c/d/e/f
-deep=$(printf 'dir/%.0s' $(seq 300))
+deep=$(printf 'dir/%.0s' $(seq 100))
 mkdir -p "$deep" && echo x >"${deep}x"
 ln -s a/b link-dir && ln -s run link-file && ln -s ../b/c a/b/up && ln -s nowhere dangling
-printf 'a\r\nb\r\n' >crlf && printf '* text=auto eol=crlf\n' >.gitattributes
+printf 'a\r\nb\r\n' >crlf && printf 'crlf text eol=crlf\n' >.gitattributes
 git config core.autocrlf false
 commit_all
 cd "$TOP"
@@ -114,6 +114,9 @@ hostile 'a link and a directory of one name' 'twice|duplicate|d' \
 	"$({ echo "120000 $(target /tmp) d"; echo "40000 $inner d"; } | with_ini)"
 lfs=$(printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 12345\n' 7 | git -C "$REPO" hash-object -w --stdin)
 hostile 'a pointer of git-lfs'       'big\.bin'    "$(echo "100644 $lfs big.bin" | with_ini)"
+deep=$inner
+for _ in $(seq 130); do deep=$(echo "40000 $deep d" | raw_tree); done
+hostile 'directories without end'    'nested deeper' "$(echo "40000 $deep d" | with_ini)"
 ok '23 nothing was written anywhere' test ! -e /tmp/x
 ok '  nothing is left half' nothing_half
 
