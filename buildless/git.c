@@ -206,6 +206,15 @@ int repo_head_name(struct repo *repo, char **out, struct error *err)
 	return 0;
 }
 
+/* libgit2 lists every file below refs/; what git passes over (a lock, a temporary file that a crash
+ * left) is no ref here either. */
+static bool is_ref_name(const char *name)
+{
+	int valid = 0;
+
+	return git_reference_name_is_valid(&valid, name) == 0 && valid;
+}
+
 int repo_list_refs(struct repo *repo, const char *prefix, struct strv *names, struct strv *oids,
 		   struct error *err)
 {
@@ -216,7 +225,8 @@ int repo_list_refs(struct repo *repo, const char *prefix, struct strv *names, st
 	int r = git_reference_iterator_glob_new(&it, repo->git, glob);
 
 	while (r == 0 && (r = git_reference_next_name(&name, it)) == 0)
-		strv_add(names, name);
+		if (is_ref_name(name))
+			strv_add(names, name);
 	git_reference_iterator_free(it);
 	if (r != GIT_ITEROVER)
 		return fail(err, r, "list the refs below", prefix);

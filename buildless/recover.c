@@ -6,6 +6,8 @@
 #include "common/names.h"
 #include "runtime/ask.h"
 
+#define REF_DEPTH_MAX 32 /* directories below refs/ that are looked through for left-overs */
+
 /* The commit that the deploy branch names; "" while there is none. ref (may be NULL) is the
  * caller's. */
 static int deploy_commit(struct repo *repo, char commit[OID_HEX], char **ref, struct error *err)
@@ -99,13 +101,54 @@ static int recover_current(struct app *app, struct error *err)
 	return release_set_link(app, "current", number, err);
 }
 
+/* Everything below a directory of refs that is no ref: git's locks, temporary files of ours. */
+static int remove_stale_below(int dir_fd, unsigned depth, struct error *err)
+{
+	autostrv struct strv names = STRV_INIT;
+	struct error no_dir = ERROR_INIT;
+
+	if (fs_list(dir_fd, &names, err) == -1)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		const char *name = names.v[i];
+		autoclose int below = -1;
+
+		if (fs_open_dir(dir_fd, name, &below, &no_dir) == 0) {
+			if (depth && remove_stale_below(below, depth - 1, err) == -1)
+				return -1;
+		} else if (*name == '.' || str_ends(name, ".lock")) {
+			if (fs_unlink(dir_fd, name, err) == -1)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* git drops its ref locks when it ends, but not when it is killed, and would refuse that ref for
+ * ever. Every writer of refs holds the app's lock, which is ours now: whatever lock is there is
+ * nobody's. */
+static int remove_stale_locks(struct app *app, struct error *err)
+{
+	static const char *const locks[] = {"HEAD.lock", "packed-refs.lock", "config.lock"};
+	autoclose int repo_fd = -1, refs_fd = -1;
+
+	if (fs_open_dir(app->fd, "repo.git", &repo_fd, err) == -1 ||
+	    fs_open_dir(repo_fd, "refs", &refs_fd, err) == -1)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(locks); i++)
+		if (fs_unlink(repo_fd, locks[i], err) == -1)
+			return -1;
+	return remove_stale_below(refs_fd, REF_DEPTH_MAX, err);
+}
+
 int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
 {
 	struct error litter = ERROR_INIT;
 	char commit[OID_HEX];
 	unsigned n;
 
-	if (release_remove_unfinished(app, &n, &litter) == -1)
+	if (release_remove_unfinished(app, &n, &litter) == -1 ||
+	    remove_stale_locks(app, &litter) == -1)
 		report_problem(&litter, "removing what was not finished");
 	if (deploy_commit(repo, commit, NULL, err) == -1 || recover_next(app, commit, err) == -1 ||
 	    remove_staged(app, err) == -1 || recover_current(app, err) == -1)
