@@ -662,6 +662,15 @@ struct diff {
 	unsigned depth;
 };
 
+static int too_deep(const char *path, struct error *err)
+{
+	autostrbuf struct strbuf shown = STRBUF_INIT;
+
+	name_add_printable(&shown, path, strnlen(path, 100));
+	return error_set(err, E_REFUSED, "%s...: directories nested deeper than %d", shown.buf,
+			 REPO_DEPTH_MAX);
+}
+
 static int diff_entry(void *ctx, const char *name, const struct repo_entry *was,
 		      const struct repo_entry *now, struct error *err)
 {
@@ -673,8 +682,7 @@ static int diff_entry(void *ctx, const char *name, const struct repo_entry *was,
 
 	strbuf_addf(&d->path, "%s%s", len ? "/" : "", name);
 	if (d->depth == REPO_DEPTH_MAX)
-		return error_set(err, E_REFUSED, "directories nested deeper than %d",
-				 REPO_DEPTH_MAX);
+		return too_deep(d->path.buf, err);
 	if (!was_tree || !now_tree)
 		r = d->fn(d->ctx, d->path.buf, was, now, err);
 	if (r == 0 && (was_tree || now_tree)) {

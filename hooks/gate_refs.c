@@ -205,34 +205,37 @@ static size_t lower_bound(const struct strv *names, const char *name)
 	return low;
 }
 
+/* The name below or above this one that is there or comes too, or NULL. */
+static const char *find_clash(const struct strv *names, const char *name)
+{
+	autofree char *below = xasprintf("%s/", name), *above = xstrdup(name);
+	size_t at = lower_bound(names, below);
+
+	if (at < names->n && str_starts(names->v[at], below))
+		return names->v[at];
+	for (char *slash = strrchr(above, '/'); slash; slash = strrchr(above, '/')) {
+		*slash = '\0';
+		at = lower_bound(names, above);
+		if (at < names->n && strcmp(names->v[at], above) == 0)
+			return names->v[at];
+	}
+	return NULL;
+}
+
 /* A ref is a file: "a" and "a/b" cannot both be there. */
 static int check_clash(struct gate *g, const struct push_ref *ref, const char *shown,
 		       struct error *err)
 {
-	autofree char *below = xasprintf("%s/", ref->name), *above = xstrdup(ref->name);
-	size_t at = lower_bound(&g->names, below);
-	const char *other = NULL;
+	const char *other = is_creation(ref) ? find_clash(&g->names, ref->name) : NULL;
+	autofree char *shown_other = other ? words_name(other) : NULL;
 
 	(void)err;
-	if (!is_creation(ref))
+	if (!shown_other)
 		return 0;
-	if (at < g->names.n && str_starts(g->names.v[at], below))
-		other = g->names.v[at];
-	for (char *slash = strrchr(above, '/'); slash && !other; slash = strrchr(above, '/')) {
-		*slash = '\0';
-		at = lower_bound(&g->names, above);
-		if (at < g->names.n && strcmp(g->names.v[at], above) == 0)
-			other = g->names.v[at];
-	}
-	if (other) {
-		autofree char *shown_other = words_name(other);
-
-		return found(g,
-			     "%s: there cannot be both this ref and '%s'; choose another name, or "
-			     "delete that one first, in a push of its own",
-			     shown, shown_other);
-	}
-	return 0;
+	return found(g,
+		     "%s: there cannot be both this ref and '%s'; choose another name, or delete "
+		     "that one first, in a push of its own",
+		     shown, shown_other);
 }
 
 static int check_object(struct gate *g, const struct push_ref *ref, const char *shown,
