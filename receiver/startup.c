@@ -99,11 +99,16 @@ static int check_passable(const char *path, const char *what, const char *remedy
 
 static int open_dir(const char *dir, int *out, struct error *err)
 {
-	if (mkdir(dir, 0755) == -1 && errno != EEXIST)
+	bool made = mkdir(dir, 0755) == 0;
+
+	if (!made && errno != EEXIST)
 		return error_sys(err, errno, "cannot make '%s'", dir);
 	if (check_passable(dir, "the node", "choose another directory, like --dir /var/lib/silver",
-			   err) == -1)
+			   err) == -1) {
+		if (made)
+			rmdir(dir);
 		return -1;
+	}
 	return fs_open_dir(AT_FDCWD, dir, out, err);
 }
 
@@ -114,7 +119,7 @@ static int take_lock(int dir_fd, const char *dir, int *out, struct error *err)
 
 	if (fs_ensure_dir(dir_fd, "run", 0755, &run_fd, err) == -1 ||
 	    fs_open(run_fd, "silverd.lock", O_RDWR | O_CREAT, 0600, &fd, err) == -1)
-		return -1;
+		return error_prefix(err, "the directory '%s' cannot be used as a node", dir);
 	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
 		return error_set(err, E_BUSY, "another silverd runs this node already (%s)", dir);
 	*out = steal_fd(&fd);
@@ -123,16 +128,11 @@ static int take_lock(int dir_fd, const char *dir, int *out, struct error *err)
 
 static int ensure_node_ini(int dir_fd, const struct startup_options *o, struct error *err)
 {
-	const char *ssh = o->ssh ? o->ssh : SSH_DEFAULT, *http = o->http ? o->http : HTTP_DEFAULT;
-	autofree char *text = node_default_ini(ssh, http);
-	union address unused;
+	autofree char *text =
+		node_default_ini(o->ssh ? o->ssh : SSH_DEFAULT, o->http ? o->http : HTTP_DEFAULT);
 
 	if (fs_exists(dir_fd, "node.ini"))
 		return 0;
-	if (address_parse(ssh, &unused, err) == -1)
-		return error_prefix(err, "--ssh");
-	if (address_parse(http, &unused, err) == -1)
-		return error_prefix(err, "--http");
 	return fs_replace_file(dir_fd, "node.ini", text, strlen(text), 0644, err);
 }
 
@@ -302,6 +302,17 @@ static int read_host_key(struct startup *s, struct error *err)
 	return 0;
 }
 
+static int check_options(const struct startup_options *o, struct error *err)
+{
+	union address unused;
+
+	if (o->ssh && address_parse(o->ssh, &unused, err) == -1)
+		return error_prefix(err, "--ssh");
+	if (o->http && address_parse(o->http, &unused, err) == -1)
+		return error_prefix(err, "--http");
+	return 0;
+}
+
 static int prepare(struct startup *s, const struct startup_options *o, struct error *err)
 {
 	autofree char *hooks = proc_program("hooks/post-receive");
@@ -309,7 +320,7 @@ static int prepare(struct startup *s, const struct startup_options *o, struct er
 	autoclose int dir_fd = -1;
 	struct error ignored = ERROR_INIT;
 
-	if (check_programs(err) == -1 ||
+	if (check_options(o, err) == -1 || check_programs(err) == -1 ||
 	    check_passable(hooks, "silver's own program",
 			   "install silver (`make install`) and run the installed one", err) == -1)
 		return -1;

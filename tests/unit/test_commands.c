@@ -250,6 +250,39 @@ static void help_names_what_the_role_may(void **state)
 	assert_int_equal(err.code, E_USAGE);
 }
 
+static char *read_page(const char *path)
+{
+	autofile FILE *f = fopen(path, "re");
+	struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+
+	if (!f)
+		fail_msg("no %s", path);
+	assert_int_equal(strbuf_read_fd(&text, fileno(f), 1 << 20, &err), 0);
+	return strbuf_detach(&text);
+}
+
+static void the_manual_has_every_verb_with_its_role(void **state)
+{
+	autofree char *page = read_page("docs/man/silver.1");
+	const struct command *c;
+
+	(void)state;
+	for (size_t i = 0; (c = command_at(i)); i++) {
+		autofree char *item = xasprintf("\n.It Cm %s", c->name);
+		autofree char *role = xasprintf("\n.Pq %s\n", role_name(c->role));
+		const char *at = strstr(page, item);
+
+		if (c->flags & HIDDEN)
+			continue;
+		if (!at)
+			fail_msg("silver.1 has no '%s'", c->name);
+		at = strchr(at + 1, '\n');
+		if (c->role != ROLE_NONE && strncmp(at, role, strlen(role)) != 0)
+			fail_msg("silver.1: '%s' needs the role '%s'", c->name, role_name(c->role));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +297,7 @@ int main(void)
 		cmocka_unit_test(status_without_an_app_is_apps),
 		cmocka_unit_test(url_forms_name_the_same_app),
 		cmocka_unit_test(help_names_what_the_role_may),
+		cmocka_unit_test(the_manual_has_every_verb_with_its_role),
 	};
 
 	return cmocka_run_group_tests_name("commands", tests, NULL, NULL);

@@ -88,6 +88,29 @@ static void every_commented_setting_is_valid_when_the_comment_sign_is_removed(vo
 	node_release(&node);
 }
 
+static void the_manual_has_every_setting_with_its_default(void **state)
+{
+	autofree char *text = node_default_ini("A", "B");
+	autostrbuf struct strbuf page = STRBUF_INIT;
+	autoclose int fd = open("docs/man/silverd.8", O_RDONLY | O_CLOEXEC);
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(strbuf_read_fd(&page, fd, 1 << 20, &err), 0);
+	for (char *at = text; (at = strstr(at, "\n#")); at++) {
+		char key[64], value[64];
+
+		if (sscanf(at, "\n#%63[a-z_] = %63[^\n]", key, value) != 2)
+			continue; /* "# about" */
+		autofree char *item = xasprintf(".It Ic %s\n", key);
+		const char *found = strstr(page.buf, item);
+		const char *value_at = found ? strstr(found, value) : NULL;
+
+		if (!value_at || strstr(found + 1, ".It") < value_at)
+			fail_msg("silverd.8: '%s' with its default '%s'", key, value);
+	}
+}
+
 static void addresses_of_the_running_silverd_count_over_node_ini(void **state)
 {
 	struct place *p = *state;
@@ -216,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_node_ini_has_the_defaults),
 		TEST(every_commented_setting_is_valid_when_the_comment_sign_is_removed),
+		cmocka_unit_test(the_manual_has_every_setting_with_its_default),
 		TEST(addresses_of_the_running_silverd_count_over_node_ini),
 		TEST(all_mistakes_are_told_with_their_lines),
 		TEST(a_directory_that_is_no_node_says_how_to_make_one),
