@@ -176,6 +176,7 @@ static void take_location(struct parse *p, unsigned line, const char *value)
 	autofree char *v = appini_shown(value, strlen(value));
 	struct error err = ERROR_INIT;
 
+	p->ini->location_line = line;
 	if (strstr(value, "://"))
 		refuse(p, line, "default_location '%s' is a host name, without 'http://'", v);
 	else if (strchr(value, '/'))

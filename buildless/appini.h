@@ -7,13 +7,13 @@
 #include "common/mem.h"
 
 struct appini {
-	char *app_name;                      /* NULL: absent */
-	char *platform;                      /* "python" (default), "static", "exec" */
-	char *runner;                        /* NULL: absent (static) */
-	char *health;                        /* NULL: any answer below 500 at "/" */
-	char *default_location;              /* NULL: absent */
-	struct strv packages;                /* sorted, each once */
-	unsigned runner_line, packages_line; /* 0: absent */
+	char *app_name;         /* NULL: absent */
+	char *platform;         /* "python" (default), "static", "exec" */
+	char *runner;           /* NULL: absent (static) */
+	char *health;           /* NULL: any answer below 500 at "/" */
+	char *default_location; /* NULL: absent */
+	struct strv packages;   /* sorted, each once */
+	unsigned runner_line, packages_line, location_line; /* 0: absent */
 };
 
 /* text is the file's. Findings are added to errors and warnings; the number of errors is returned.

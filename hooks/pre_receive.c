@@ -104,6 +104,8 @@ static int check_tree(struct pre_receive *p, struct strv *errors, struct strv *w
 	result = gate_tree(p->repo, &p->app, p->live.tree, commit.tree, &p->ini, errors, warnings,
 			   err);
 	repo_commit_release(&commit);
+	if (result == 0 && p->live.number == 0)
+		location_check(&p->app, &p->ini, errors);
 	return result;
 }
 
