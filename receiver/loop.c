@@ -225,6 +225,7 @@ void loop_run(struct loop *loop)
 		fire_timers(loop);
 		free_dead(loop);
 	}
+	loop->stop = false; /* it may be run again */
 }
 
 void loop_stop(struct loop *loop)
