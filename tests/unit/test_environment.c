@@ -20,8 +20,10 @@ static void compose(struct strv *env)
 
 static void every_promised_variable_is_there(void **state)
 {
-	static const char *const expected[] = {
-		"SILVER_VERSION=silverlining/" SILVER_VERSION,
+	const char *version = "SILVER_VERSION=silverlining/" SILVER_VERSION;
+	const char *commit = "SILVER_COMMIT=" COMMIT;
+	const char *const expected[] = {
+		version,
 		"SILVER_APP_NAME=blog",
 		"SILVER_INSTANCE_NAME=blog.12",
 		"SILVER_CANONICAL_HOSTNAME=blog.example.com",
@@ -29,7 +31,7 @@ static void every_promised_variable_is_there(void **state)
 		"SILVER_APP_CONFIG=/srv/silver/apps/blog/config",
 		"SILVER_LOGS=/srv/silver/log/blog",
 		"SILVER_APP_DIR=/srv/silver/apps/blog/slots/3",
-		"SILVER_COMMIT=" COMMIT,
+		commit,
 		"SILVER_RELEASE=12",
 		"HOME=/srv/silver/data/blog",
 		"LANG=C.UTF-8",

@@ -321,7 +321,7 @@ static pid_t session_of_release(struct world *w, unsigned number)
 	struct error err = ERROR_INIT;
 
 	must(fs_read_file(w->node.fd, path, 32, &text, &err), &err);
-	return (pid_t)atoi(text.buf);
+	return (pid_t)strtol(text.buf, NULL, 10);
 }
 
 /* Processes of a session that run. */
@@ -333,15 +333,18 @@ static unsigned count_session(pid_t session)
 
 	while ((entry = readdir(dir))) {
 		autofree char *path = xasprintf("%s/stat", entry->d_name);
-		int fd = openat(dirfd(dir), path, O_RDONLY | O_CLOEXEC), sid = 0;
-		char text[512] = "", state = 'Z';
+		int fd = openat(dirfd(dir), path, O_RDONLY | O_CLOEXEC);
+		char text[512] = "", *at;
 
 		if (fd == -1)
 			continue;
-		if (read(fd, text, sizeof(text) - 1) > 0 && strrchr(text, ')'))
-			sscanf(strrchr(text, ')'), ") %c %*d %*d %d", &state, &sid);
+		if (read(fd, text, sizeof(text) - 1) > 0 && (at = strrchr(text, ')')) &&
+		    at[2] != 'Z') {
+			strtol(at + 3, &at, 10); /* the parent */
+			strtol(at, &at, 10);     /* the process group */
+			n += strtol(at, NULL, 10) == session;
+		}
 		close(fd);
-		n += sid == session && state != 'Z';
 	}
 	closedir(dir);
 	return n;

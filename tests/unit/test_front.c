@@ -193,7 +193,7 @@ static void request(const struct front *f, const char *method, const char *host,
 
 static int code_of(const struct strbuf *answer)
 {
-	return answer->len > 12 ? atoi(answer->buf + 9) : NO_CODE;
+	return answer->len > 12 ? (int)strtol(answer->buf + 9, NULL, 10) : NO_CODE;
 }
 
 static const char *body_of(const struct strbuf *answer)
