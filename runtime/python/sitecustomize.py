@@ -25,6 +25,26 @@ def _add_app(app):
     sys.path[:] = rest[:at] + added + rest[at:]
 
 
+def _keep_system_bytecode(app):
+    """Byte code of the app's files lies below PYTHONPYCACHEPREFIX, that of the system where Debian put it.
+
+    With the prefix alone each app would compile the standard library and gunicorn anew at its first
+    start, which takes longer than the rest of the start.
+    """
+    import importlib._bootstrap_external as bootstrap
+    import importlib.util
+
+    prefix, original = sys.pycache_prefix, bootstrap.cache_from_source
+
+    def cache_from_source(path, *args, **kwargs):
+        cached = original(path, *args, **kwargs)
+        absolute = os.path.abspath(cached)
+        return prefix + absolute if absolute.startswith(app + os.sep) else cached
+
+    sys.pycache_prefix = None
+    bootstrap.cache_from_source = importlib.util.cache_from_source = cache_from_source
+
+
 def _import_custom():
     import importlib.util
 
@@ -41,5 +61,7 @@ def _import_custom():
 
 
 if os.environ.get("SILVER_APP_DIR"):
+    if sys.pycache_prefix:
+        _keep_system_bytecode(os.environ["SILVER_APP_DIR"])
     _add_app(os.environ["SILVER_APP_DIR"])
     _import_custom()

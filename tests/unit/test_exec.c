@@ -364,6 +364,10 @@ static void a_python_release_serves_with_its_own_libraries(void **state)
 	go_live(w, 1);
 	assert_fetch(w, "/", "vendored 127.0.0.1");
 	assert_fetch(w, "/a.txt", "a file");
+	/* byte code is kept, but not in the release */
+	assert_true(there(w->tmp->fd, "data/blog/pycache"));
+	assert_false(there(w->tmp->fd, "apps/blog/slots/1/src/__pycache__"));
+	assert_false(there(w->tmp->fd, "apps/blog/slots/1/lib/python/below/__pycache__"));
 }
 
 /* What the file env says, each variable, in a request and in `silver run`. */
