@@ -92,6 +92,9 @@ int ssh_login_on_public_key(struct ssh_login *l, ssh_key key, char state)
 		return SSH_AUTH_DENIED;
 	}
 	if (!ask(l, key, proven)) {
+		if (proven) /* known when it was offered, and not let in: that is no question of
+			       signing */
+			strbuf_reset(&l->known);
 		note_refused(l, key);
 		return SSH_AUTH_DENIED;
 	}
