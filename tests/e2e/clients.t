@@ -67,9 +67,7 @@ for how in KILL TERM; do
 	git_node -C "$REPO" push "$(url blog)" HEAD:master >"$TMP/push.out" 2>"$TMP/push.err" &
 	pid=$!
 	wait_until 40 test -e "$STATE/apps/blog/releases/$number/run/http.sock" || bail 'the release is not being proven'
-	for client in $(pgrep -f "ssh .*-i $TMP/keys/admin" || true) $pid; do
-		kill -$how "$client" 2>/dev/null || true
-	done
+	kill_tree $how $pid
 	wait "$pid" 2>/dev/null || true
 	ok "16 client killed ($how) while the release is proven: nothing has moved yet" ref_is_live
 	: >"$TMP/go"
@@ -89,9 +87,7 @@ for delay in 0.05 0.1 0.15 0.2 0.3; do
 	git_node -C "$REPO" push "$(url blog)" HEAD:master >"$TMP/push.out" 2>"$TMP/push.err" &
 	pid=$!
 	timeout -s KILL "$delay" tail -f /dev/null --pid=$pid || true
-	for client in $(pgrep -f "ssh .*-i $TMP/keys/admin" || true) $pid; do
-		kill -KILL "$client" 2>/dev/null || true
-	done
+	kill_tree KILL $pid
 	wait "$pid" 2>/dev/null || true
 	ok "16 client killed $delay s into a push: ref and live agree" wait_until 20 ref_is_live
 done

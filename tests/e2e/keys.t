@@ -75,7 +75,7 @@ ok '  live unchanged'                           serves 3
 
 KEY=mallory
 # The reason is told by keyboard-interactive (a text, no question), which BatchMode leaves out. Each key is offered before it.
-ssh -F "$TMP/ssh_config" -o BatchMode=no -o LogLevel=INFO -o IdentityFile="$TMP/keys/ivan" -i "$TMP/keys/mallory" -p "$SSH_PORT" silver@127.0.0.1 help >"$TMP/refused" 2>&1 || true
+ssh -F "$TMP/ssh_config" -o BatchMode=no -o LogLevel=INFO -o IdentityFile="$TMP/keys/ivan" -i "$TMP/keys/mallory" -p "$SSH_PORT" silver@127.0.0.1 help >"$TMP/refused" 2>&1 </dev/null || true
 ok '37 an unknown key is refused'               must_fail verb help
 ok '37 and the refusal lists what was offered'  said "$(ssh-keygen -lf "$TMP/keys/mallory.pub" | cut -d' ' -f2 | sed 's/[+/]/./g')" "$TMP/refused"
 ok '  all of it'                                said "$(ssh-keygen -lf "$TMP/keys/ivan.pub" | cut -d' ' -f2 | sed 's/[+/]/./g')" "$TMP/refused"

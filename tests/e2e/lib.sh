@@ -151,6 +151,14 @@ gone() {
 	! kill -0 "$1" 2>/dev/null
 }
 
+# A background client with all its children: the shell's function, timeout, ssh.
+kill_tree() { # SIGNAL PID
+	for kt_child in $(pgrep -P "$2" || true); do
+		kill_tree "$1" "$kt_child"
+	done
+	kill "-$1" "$2" 2>/dev/null || true
+}
+
 clean_up() {
 	cu_status=$?
 	trap - EXIT INT TERM
@@ -159,7 +167,7 @@ clean_up() {
 	[ -z "$SILVERD" ] || wait_until 20 gone "$SILVERD"
 	# background clients, and whatever a killed silverd left
 	for cu_pid in $(jobs -p) $(our_processes); do
-		kill -KILL "$cu_pid" 2>/dev/null
+		kill_tree KILL "$cu_pid"
 	done
 	if [ "$cu_status" -ne 0 ] || [ "$tap_failed" -gt 0 ]; then
 		[ ! -f "$TMP/silverd.log" ] || tail -n 30 "$TMP/silverd.log" | sed 's/^/# silverd: /'

@@ -79,9 +79,9 @@ follow=$!
 wait_until 20 grep -q 'hello-from' "$TMP/follow" || true
 fetch /say?followed-line >/dev/null
 ok 'logs -f goes on'                         wait_until 20 grep -q 'followed-line' "$TMP/follow"
-kill $follow
+kill_tree TERM $follow
 wait $follow 2>/dev/null || true
-no_follower() { ! pgrep -f "silver-deploy logs blog" >/dev/null; }
+no_follower() { ! pgrep -f "silver-deploy logs blog"; }
 ok '  and ends with its client'              wait_until 20 no_follower
 
 # 33: a worker that dies comes back
