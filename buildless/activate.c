@@ -112,8 +112,12 @@ void transaction_abandon(struct app *app, unsigned release)
 		report_problem(&err, "taking back what was staged");
 	if (release == release_current(app) || release_read(app, release, &r, &err) == -1)
 		return;
-	if (has_processes(&r) && ask_stop(release, &err) == -1)
+	if (has_processes(&r) && ask_stop(release, &err) == -1) {
+		/* Recovery stops what has a record; without one it would run on, in the way of
+		 * the next release of this number. */
 		report_problem(&err, "stopping what was started");
+		return;
+	}
 	if (!r.live && release_remove(app, release, &err) == -1)
 		report_problem(&err, "taking back what was staged");
 }

@@ -59,8 +59,9 @@ static int remove_staged(struct app *app, struct error *err)
 		if (release_is_live(app, release[i]))
 			continue;
 		if (release_read(app, release[i], &r, &none) == 0 && has_processes(&r) &&
-		    ask_stop(release[i], &none) == -1)
-			report_problem(&none, "stopping a release that did not go live");
+		    ask_stop(release[i], err) == -1)
+			return error_prefix(err, "stopping release %u, which did not go live",
+					    release[i]);
 		if (release_remove(app, release[i], err) == -1)
 			return -1;
 	}
