@@ -1,12 +1,13 @@
 /* activate.c - the flip: what happens once the ref has moved. Nothing here needs libgit2. */
 #include "buildless/steps.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include "buildless/report.h"
 #include "common/fs.h"
 #include "runtime/ask.h"
 
 #define HEAD_MAX 4096
+#define NEW_REF  ".release.new"
 
 int transaction_intend(struct app *app, unsigned release, struct error *err)
 {
@@ -49,12 +50,12 @@ int flip(const struct app *app, unsigned release, struct error *err)
 }
 
 /* repo.git/refs/releases, made where it is not there. */
-static int open_release_refs(const struct app *app, int *out, struct error *err)
+static int open_release_refs(int repo_fd, int *out, struct error *err)
 {
 	autoclose int refs_fd = -1;
 	bool new;
 
-	if (fs_open_dir(app->fd, "repo.git/refs", &refs_fd, err) == -1)
+	if (fs_open_dir(repo_fd, "refs", &refs_fd, err) == -1)
 		return -1;
 	new = !fs_exists(refs_fd, "releases");
 	if (fs_ensure_dir(refs_fd, "releases", 0755, out, err) == -1)
@@ -62,16 +63,30 @@ static int open_release_refs(const struct app *app, int *out, struct error *err)
 	return new ? fs_sync(refs_fd, err) : 0;
 }
 
-/* A loose ref of gitrepository-layout(5): the oid and a newline in a file of its name. No .lock
- * beside it: nobody else writes below refs/releases (receive.hideRefs), and the app's lock is held.
- */
-int publish_ref(const struct app *app, unsigned release, const char *commit, struct error *err)
+static int write_ref_file(int repo_fd, const char *commit, struct error *err)
 {
-	autofree char *name = xasprintf("%u", release), *text = xasprintf("%s\n", commit);
+	autofree char *text = xasprintf("%s\n", commit);
 	autoclose int fd = -1;
 
-	if (open_release_refs(app, &fd, err) == -1 ||
-	    fs_replace_file(fd, name, text, strlen(text), 0644, err) == -1)
+	if (fs_unlink(repo_fd, NEW_REF, err) == -1 || /* left by a crash */
+	    fs_open(repo_fd, NEW_REF, O_WRONLY | O_CREAT | O_EXCL, 0644, &fd, err) == -1 ||
+	    fs_write_all(fd, text, strlen(text), err) == -1)
+		return -1;
+	return fs_sync(fd, err);
+}
+
+/* A loose ref of gitrepository-layout(5): the oid and a newline in a file of its name, made beside
+ * refs/, where a half one would be taken for a ref. No .lock: nobody else writes below
+ * refs/releases (receive.hideRefs), and the app's lock is held. */
+int publish_ref(const struct app *app, unsigned release, const char *commit, struct error *err)
+{
+	autofree char *name = xasprintf("%u", release);
+	autoclose int repo_fd = -1, fd = -1;
+
+	if (fs_open_dir(app->fd, "repo.git", &repo_fd, err) == -1 ||
+	    open_release_refs(repo_fd, &fd, err) == -1 ||
+	    write_ref_file(repo_fd, commit, err) == -1 ||
+	    fs_rename(repo_fd, NEW_REF, fd, name, err) == -1 || fs_sync(fd, err) == -1)
 		return error_prefix(err, "publishing refs/releases/%u", release);
 	return 0;
 }

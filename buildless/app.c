@@ -1,11 +1,13 @@
 #include "buildless/app.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include "common/fs.h"
 #include "common/names.h"
 #include "common/proc.h"
+
+#define DESCRIPTORS 2048
 
 static int required(const char *name, const char **out, struct error *err)
 {
@@ -56,12 +58,24 @@ static int take_lock_fd(struct app *app, struct error *err)
 	return 0;
 }
 
+/* Walks hold two descriptors per directory on the way down (REPO_DEPTH_MAX). */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS) {
+		limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+		setrlimit(RLIMIT_NOFILE, &limit); /* without it only a very deep tree fails */
+	}
+}
+
 int app_open_from_environment(struct app *app, struct error *err)
 {
 	const char *dir, *name, *user = getenv("SILVER_USER"), *start = getenv("SILVER_START_MS");
 	uint64_t start_ms;
 
 	*app = (struct app){.node = {.fd = -1}, .fd = -1, .lock_fd = -1};
+	allow_descriptors();
 	umask(022); /* what is made below apps/APP has the mode that the code says, however we were
 		       started */
 	if (required("SILVER_DIR", &dir, err) == -1 || required("SILVER_APP", &name, err) == -1 ||

@@ -22,7 +22,7 @@ static const struct verb {
 	{"rollback", verb_rollback, NEED_REPO | NEED_LOCK, "[RELEASE]",
 	 "make the previous release live, or RELEASE"},
 	{"activate", verb_activate, NEED_REPO | NEED_LOCK, "RELEASE", "make a kept release live"},
-	{"redeploy", verb_redeploy, NEED_REPO | NEED_LOCK, "[--fresh]",
+	{"redeploy", verb_redeploy, NEED_REPO | NEED_LOCK, "",
 	 "make a new release of the live commit"},
 	{"branch", verb_branch, NEED_REPO | NEED_LOCK, "[BRANCH]",
 	 "show or set the branch whose pushes are deployed"},

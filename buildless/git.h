@@ -38,7 +38,7 @@ struct repo_commit {
 
 /* No directory of a tree may lie deeper; all walks refuse it (E_REFUSED), so none runs out of stack
  * or descriptors. */
-#define REPO_DEPTH_MAX 128
+#define REPO_DEPTH_MAX 512
 
 /* path is repo.git, absolute. in_quarantine: from pre-receive; the pushed objects are seen too
  * (GIT_QUARANTINE_PATH), and refs are never written. A sha256 repository is refused. */

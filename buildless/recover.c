@@ -1,6 +1,8 @@
 /* recover.c - the deploy ref and the live release agree again, from names and records alone. */
 #include "buildless/steps.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include "buildless/report.h"
 #include "common/fs.h"
 #include "common/names.h"
@@ -85,20 +87,23 @@ static unsigned fallback(const struct app *app)
 	return n ? release[n - 1] : 0;
 }
 
-static int recover_current(struct app *app, struct error *err)
+/* *fell_back: what is live is not what was. */
+static int recover_current(struct app *app, bool *fell_back, struct error *err)
 {
 	unsigned number;
 
+	*fell_back = false;
 	if (!fs_exists(app->fd, "current") || release_current(app))
 		return 0;
 	number = fallback(app);
 	if (!number) {
-		report_step("%s: the live release is gone, and no other is left", app->name);
+		report_step("%s: 'current' leads nowhere, and no other release is left", app->name);
 		if (fs_unlink(app->fd, "current", err) == -1)
 			return -1;
 		return fs_sync(app->fd, err);
 	}
-	report_step("%s: the live release is gone; release %u is live again", app->name, number);
+	report_step("%s: 'current' leads nowhere; release %u is live again", app->name, number);
+	*fell_back = true;
 	return release_set_link(app, "current", number, err);
 }
 
@@ -142,19 +147,53 @@ static int remove_stale_locks(struct app *app, struct error *err)
 	return remove_stale_below(refs_fd, REF_DEPTH_MAX, err);
 }
 
-int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
+/* What fs_replace_file() and the like had not renamed yet. */
+static int remove_stale(int dir_fd, const char *path, struct error *err)
 {
+	autostrv struct strv names = STRV_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(dir_fd, path, &fd, err) == -1 || fs_list(fd, &names, err) == -1)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (names.v[i][0] == '.' && str_ends(names.v[i], ".new") &&
+		    fs_unlink(fd, names.v[i], err) == -1)
+			return -1;
+	return 0;
+}
+
+/* What it cannot remove it only reports: the steps that it is in the way of say so themselves. */
+static void remove_litter(struct app *app)
+{
+	static const char *const places[] = {".", "slots", "repo.git"};
 	struct error litter = ERROR_INIT;
-	char commit[OID_HEX];
 	unsigned n;
 
-	if (release_remove_unfinished(app, &n, &litter) == -1 ||
-	    remove_stale_locks(app, &litter) == -1)
+	if (release_remove_unfinished(app, &n, &litter) == -1)
 		report_problem(&litter, "removing what was not finished");
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (remove_stale(app->fd, places[i], &litter) == -1)
+			report_problem(&litter, "removing what was not finished");
+	if (remove_stale_locks(app, &litter) == -1)
+		report_problem(&litter, "removing what was not finished");
+}
+
+static int recover_links(struct app *app, struct repo *repo, bool *fell_back, struct error *err)
+{
+	char commit[OID_HEX];
+
+	remove_litter(app);
 	if (deploy_commit(repo, commit, NULL, err) == -1 || recover_next(app, commit, err) == -1 ||
-	    remove_staged(app, err) == -1 || recover_current(app, err) == -1)
+	    remove_staged(app, err) == -1 || recover_current(app, fell_back, err) == -1)
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;
+}
+
+int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
+{
+	bool fell_back;
+
+	return recover_links(app, repo, &fell_back, err);
 }
 
 /* refs/releases/N for every accepted release, and for no other. */
@@ -229,9 +268,17 @@ static int deploy_what_ref_names(struct app *app, struct repo *repo, const char 
 	return r;
 }
 
+static int ref_goes_back(struct app *app, struct repo *repo, const char *ref, const char *commit,
+			 const struct release_info *live, struct error *err)
+{
+	report_step("%s: %s goes back from %.7s to %.7s, which is live", app->name, ref, commit,
+		    live->commit);
+	return repo_set_ref(repo, ref, live->commit, commit, "silver: back to what is live", err);
+}
+
 /* Only a commit that breaks a rule, or that does not run, is taken back: a machine in trouble must
  * not cost anybody a push. */
-static int agree(struct app *app, struct repo *repo, struct error *err)
+static int agree(struct app *app, struct repo *repo, bool fell_back, struct error *err)
 {
 	autorelease struct release_info live = {0};
 	struct error why = ERROR_INIT;
@@ -249,14 +296,14 @@ static int agree(struct app *app, struct repo *repo, struct error *err)
 		return -1;
 	if (current && strcmp(live.commit, commit) == 0)
 		return 0;
+	if (current && fell_back)
+		return ref_goes_back(app, repo, ref, commit, &live, err);
 	if (deploy_what_ref_names(app, repo, ref, commit, &why) == 0)
 		return 0;
 	report_problem(&why, "deploying what the deploy branch names");
 	if (why.code != E_REFUSED || !current)
 		return 0;
-	report_step("%s: %s goes back from %.7s to %.7s, which is live", app->name, ref, commit,
-		    live.commit);
-	return repo_set_ref(repo, ref, live.commit, commit, "silver: back to what is live", err);
+	return ref_goes_back(app, repo, ref, commit, &live, err);
 }
 
 static int start_live(struct app *app, struct error *err)
@@ -273,9 +320,11 @@ static int start_live(struct app *app, struct error *err)
 
 int transaction_recover(struct app *app, struct repo *repo, bool start_processes, struct error *err)
 {
-	if (transaction_recover_links(app, repo, err) == -1)
+	bool fell_back;
+
+	if (recover_links(app, repo, &fell_back, err) == -1)
 		return -1;
-	if (agree(app, repo, err) == -1 || recover_refs(app, repo, err) == -1 ||
+	if (agree(app, repo, fell_back, err) == -1 || recover_refs(app, repo, err) == -1 ||
 	    (start_processes && start_live(app, err) == -1))
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;

@@ -24,7 +24,10 @@ struct release_info { /* record.ini */
 	int64_t check_ms, stage_ms, sync_ms, healthy_ms;
 	bool live; /* it was accepted once */
 };
-#define RELEASE_INFO_INIT {0}
+#define RELEASE_INFO_INIT                                                                          \
+	{                                                                                          \
+		0                                                                                  \
+	}
 #define autorelease __attribute__((cleanup(release_info_release)))
 
 /* E_NOTFOUND. */

@@ -324,7 +324,7 @@ int verb_verify(struct verb_call *call, struct error *err)
 	if (found)
 		return error_set(err, E_REFUSED,
 				 "%zu of the files of release %u are not what commit %.10s says; "
-				 "'silver redeploy %s --fresh' lays them out anew",
+				 "'silver redeploy %s' lays them out anew",
 				 found, current, live.commit, call->app->name);
 	if (!json)
 		report_step("%s release %u: %s files are what commit %.10s says", call->app->name,

@@ -18,6 +18,7 @@
 #define SYNC_EACH_MAX 32
 #define LINK_BYTES    4095
 #define FILES_MAX     UINT32_MAX
+#define SHOWN_BYTES   200 /* of a directory's path in a message */
 
 /* What must be on disk before the slot is clean: descriptors, until there are too many. */
 struct sync_set {
@@ -84,8 +85,13 @@ static int apply_level(struct level *level, const char *old_tree, const char *ne
 static int refuse(const struct layout *l, const char *name, const char *what, struct error *err)
 {
 	autostrbuf struct strbuf path = STRBUF_INIT;
+	size_t skip = 0;
 
-	name_add_printable(&path, strbuf_str(&l->path), l->path.len);
+	if (l->path.len > SHOWN_BYTES) { /* the reason must not fall off the end of the message */
+		strbuf_addstr(&path, "...");
+		skip = l->path.len - SHOWN_BYTES;
+	}
+	name_add_printable(&path, strbuf_str(&l->path) + skip, l->path.len - skip);
 	name_add_printable(&path, name, strlen(name));
 	return error_set(err, E_REFUSED, "'%s' %s", strbuf_str(&path), what);
 }

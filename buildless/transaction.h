@@ -55,9 +55,10 @@ MUST_CHECK int transaction_settle(struct app *app, struct repo *repo, struct err
 /* A whole deploy of a commit that the ref already names (post-receive without a staged release,
  * redeploy, recovery by hand). flags: 0 or the following. *out is the caller's:
  * release_info_release(). */
-#define TRANSACTION_NEW   1u /* a new release even where a kept one has this commit */
-#define TRANSACTION_FRESH 2u /* every file from the repository: nothing shared with another slot   \
-			      */
+#define TRANSACTION_NEW 1u /* a new release even where a kept one has this commit */
+#define TRANSACTION_FRESH                                                                          \
+	2u /* every file from the repository: nothing shared with another slot                     \
+	    */
 MUST_CHECK int transaction_deploy(struct app *app, struct repo *repo, const char *commit,
 				  const char *branch, const struct appini *ini, unsigned flags,
 				  struct release_info *out, bool *reused, struct error *err);

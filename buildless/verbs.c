@@ -3,6 +3,7 @@
 
 #include "buildless/report.h"
 #include "buildless/transaction.h"
+#include "buildless/verify.h"
 
 #define RELEASE_MAX 999999999
 
@@ -36,6 +37,10 @@ static int activate(struct verb_call *call, unsigned number, struct error *err)
 {
 	autorelease struct release_info r = {0};
 
+	if (number == release_current(call->app)) { /* wanted on many hosts, and here it is so */
+		report_step("%s release %u is live already", call->app->name, number);
+		return 0;
+	}
 	if (transaction_activate_kept(call->app, call->repo, number, err) == -1 ||
 	    release_read(call->app, number, &r, err) == -1)
 		return -1;
@@ -95,6 +100,32 @@ static int deploy(struct verb_call *call, const char *commit, const char *branch
 	return r;
 }
 
+static void count_finding(void *ctx, const char *kind, const char *path)
+{
+	(void)kind;
+	(void)path;
+	++*(size_t *)ctx;
+}
+
+/* A redeploy is also how a damaged release is healed; its files must not be shared with the new
+ * one. */
+static bool is_damaged(struct verb_call *call)
+{
+	autorelease struct release_info live = {0};
+	struct error err = ERROR_INIT;
+	uint64_t files;
+	size_t found = 0;
+
+	if (release_read(call->app, release_current(call->app), &live, &err) == -1)
+		return false;
+	if (verify_release(call->app, call->repo, &live, count_finding, &found, &files, &err) == -1)
+		report_problem(&err, "comparing the live files with their commit");
+	else if (!found)
+		return false;
+	report_step("the live files are not what their commit says; all are laid out anew");
+	return true;
+}
+
 static int report_current(struct verb_call *call, struct error *err)
 {
 	autorelease struct release_info live = {0};
@@ -111,9 +142,7 @@ int verb_redeploy(struct verb_call *call, struct error *err)
 	autofree char *ref = NULL;
 	char commit[OID_HEX];
 
-	if (call->argc == 1 && strcmp(call->argv[0], "--fresh") == 0)
-		flags |= TRANSACTION_FRESH;
-	else if (call->argc)
+	if (call->argc)
 		return error_set(err, E_USAGE, "unknown argument '%s'", call->argv[0]);
 	if (recover_first(call, err) == -1)
 		return -1;
@@ -122,6 +151,8 @@ int verb_redeploy(struct verb_call *call, struct error *err)
 	if (transaction_deploy_ref(call->repo, &ref, err) == -1 ||
 	    repo_resolve(call->repo, ref, false, commit, err) == -1)
 		return -1;
+	if (before && is_damaged(call))
+		flags |= TRANSACTION_FRESH;
 	return deploy(call, commit, short_name(ref), flags, err);
 }
 

@@ -353,6 +353,32 @@ static void the_chosen_slot_is_free_clean_and_the_last_used(void **state)
 	}
 }
 
+static void deep_trees_arrive_and_too_deep_ones_are_refused(void **state)
+{
+	struct store *s = *state;
+	autostrbuf struct strbuf path = STRBUF_INIT;
+	struct slot_work work;
+	char oid[OID_HEX], *tree, *up;
+
+	for (int i = 0; i < 400; i++)
+		strbuf_addstr(&path, "d/");
+	strbuf_addstr(&path, "f");
+	work_file(s, path.buf, "deep");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_holds(s, 0, s->oid[0], 1);
+	lay_out(s, 1, s->oid[0], NULL, &work);
+
+	repo_hash("deep", 4, oid);
+	tree = raw_tree(s, "100644 f", oid);
+	for (int i = 0; i < REPO_DEPTH_MAX + 1; i++) {
+		up = raw_tree(s, "40000 d", tree);
+		free(tree);
+		tree = up;
+	}
+	refuse_tree(s, tree, "nested too deep");
+	free(tree);
+}
+
 static time_t modified(const struct store *s, const char *path)
 {
 	struct stat st;
@@ -400,6 +426,7 @@ int main(void)
 		STORE_TEST(what_no_slot_may_hold_is_refused_by_name),
 		STORE_TEST(links_stay_in_the_slot),
 		STORE_TEST(many_files_are_laid_out_and_synced_at_once),
+		STORE_TEST(deep_trees_arrive_and_too_deep_ones_are_refused),
 		STORE_TEST(versions_within_one_second_have_different_times),
 		STORE_TEST(the_chosen_slot_is_free_clean_and_the_last_used),
 	};

@@ -516,7 +516,7 @@ static void a_ref_moved_by_hand_to_what_cannot_go_live_goes_back(void **state)
 	assert_no_leftovers(s);
 }
 
-static void a_live_release_that_is_gone_falls_back_and_comes_again(void **state)
+static void a_live_release_that_is_gone_falls_back_and_the_branch_with_it(void **state)
 {
 	struct store *s = *state;
 	struct error err = ERROR_INIT;
@@ -525,12 +525,36 @@ static void a_live_release_that_is_gone_falls_back_and_comes_again(void **state)
 	push(s, commit_version(s, "two"));
 	autoclose int releases = openat(s->app.fd, "releases", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_ok(fs_remove_tree(releases, "2", &err), err);
-	assert_ok(transaction_recover_links(&s->app, s->repo, &err), err);
-	assert_int_equal(release_current(&s->app), 1);
-	assert_content(s->app.fd, "current/app/static/version", "one");
 	recover(s);
-	assert_live(s, 2, s->oid[1]); /* the ref's commit, as a new release of that number */
+	assert_live(s, 1, s->oid[0]);
 	assert_refs_list_the_releases(s);
+	assert_int_equal(push(s, s->oid[1]), 2); /* and it can be pushed again */
+	assert_live(s, 2, s->oid[1]);
+}
+
+static void what_killed_programs_left_is_no_obstacle(void **state)
+{
+	static const char *const litter[] = {
+		"repo.git/refs/heads/master.lock",
+		"repo.git/HEAD.lock",
+		"repo.git/packed-refs.lock",
+		"repo.git/.release.new",
+		"repo.git/.HEAD.new",
+		".next.new",
+		".previous.new",
+		"slots/.0.ini.new",
+	};
+	struct store *s = *state;
+
+	push(s, commit_version(s, "one"));
+	for (size_t i = 0; i < ARRAY_SIZE(litter); i++)
+		put_file(s->app.fd, litter[i], "half");
+	put_file(s->app.fd, "repo.git/refs/releases/.9.new", "half");
+	recover(s);
+	for (size_t i = 0; i < ARRAY_SIZE(litter); i++)
+		assert_false(there(s->app.fd, litter[i]));
+	push(s, commit_version(s, "two"));
+	assert_live(s, 2, s->oid[1]);
 }
 
 static void release_refs_are_what_releases_there_are(void **state)
@@ -623,7 +647,8 @@ int main(void)
 		STORE_TEST(the_spare_slot_makes_the_next_push_its_own_difference),
 		STORE_TEST(a_ref_moved_by_hand_is_deployed),
 		STORE_TEST(a_ref_moved_by_hand_to_what_cannot_go_live_goes_back),
-		STORE_TEST(a_live_release_that_is_gone_falls_back_and_comes_again),
+		STORE_TEST(a_live_release_that_is_gone_falls_back_and_the_branch_with_it),
+		STORE_TEST(what_killed_programs_left_is_no_obstacle),
 		STORE_TEST(release_refs_are_what_releases_there_are),
 		STORE_TEST(the_deploy_ref_is_heads_else_master_or_main),
 		STORE_TEST(recovery_of_a_first_push_to_main_sets_head),
