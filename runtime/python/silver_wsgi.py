@@ -5,6 +5,8 @@ import inspect
 import os
 import sys
 
+from gunicorn.errors import AppImportError  # ends gunicorn at once, without a traceback
+
 
 def load(runner):
     """`path/file.py`, `path/file.py#object`, `file.ini#section` or `module:object`."""
@@ -60,15 +62,19 @@ def _get_object(module, name, runner):
     target = module
     for part in name.split("."):
         if not hasattr(target, part):
-            raise SystemExit("silver: runner '%s': %s has no '%s'" % (runner, module.__file__, name))
+            raise AppImportError(
+                "silver: runner '%s': %s has no '%s'" % (runner, module.__file__, name)
+            )
         target = getattr(target, part)
     if not callable(target):
-        raise SystemExit("silver: runner '%s': '%s' is not callable" % (runner, name))
+        raise AppImportError("silver: runner '%s': '%s' is not callable" % (runner, name))
     if inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(
         getattr(target, "__call__", None)
     ):
-        raise SystemExit("silver: runner '%s': '%s' is an ASGI application; "
-                         "platform = python serves WSGI" % (runner, name))
+        raise AppImportError(
+            "silver: runner '%s': '%s' is an ASGI application; platform = python serves WSGI"
+            % (runner, name)
+        )
     return target
 
 
