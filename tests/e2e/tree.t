@@ -114,7 +114,7 @@ hostile 'a link and a directory of one name' 'twice|duplicate|d' \
 	"$({ echo "120000 $(target /tmp) d"; echo "40000 $inner d"; } | with_ini)"
 lfs=$(printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 12345\n' 7 | git -C "$REPO" hash-object -w --stdin)
 hostile 'a pointer of git-lfs'       'big\.bin'    "$(echo "100644 $lfs big.bin" | with_ini)"
-deep=$(mkdir "$TMP/deep" && cd "$TMP/deep" && mkdir -p "$(printf 'd/%.0s' $(seq 130))" && echo x >"$(printf 'd/%.0s' $(seq 130))x" &&
+deep=$(mkdir "$TMP/deep" && cd "$TMP/deep" && mkdir -p "$(printf 'd/%.0s' $(seq 520))" && echo x >"$(printf 'd/%.0s' $(seq 520))x" &&
 	git --git-dir="$REPO/.git" --work-tree=. add -A && git --git-dir="$REPO/.git" write-tree)
 git -C "$REPO" reset -q --hard
 hostile 'directories without end'    'nested deeper' "$(echo "40000 $deep d" | with_ini)"
