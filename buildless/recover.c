@@ -87,23 +87,21 @@ static unsigned fallback(const struct app *app)
 	return n ? release[n - 1] : 0;
 }
 
-/* *fell_back: what is live is not what was. */
-static int recover_current(struct app *app, bool *fell_back, struct error *err)
+/* Something serves at once; what the ref names comes again with agree(). */
+static int recover_current(struct app *app, struct error *err)
 {
 	unsigned number;
 
-	*fell_back = false;
 	if (!fs_exists(app->fd, "current") || release_current(app))
 		return 0;
 	number = fallback(app);
 	if (!number) {
-		report_step("%s: 'current' leads nowhere, and no other release is left", app->name);
+		report_step("%s: the live release is gone, and no other is left", app->name);
 		if (fs_unlink(app->fd, "current", err) == -1)
 			return -1;
 		return fs_sync(app->fd, err);
 	}
-	report_step("%s: 'current' leads nowhere; release %u is live again", app->name, number);
-	*fell_back = true;
+	report_step("%s: the live release is gone; release %u is live again", app->name, number);
 	return release_set_link(app, "current", number, err);
 }
 
@@ -178,22 +176,15 @@ static void remove_litter(struct app *app)
 		report_problem(&litter, "removing what was not finished");
 }
 
-static int recover_links(struct app *app, struct repo *repo, bool *fell_back, struct error *err)
+int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
 {
 	char commit[OID_HEX];
 
 	remove_litter(app);
 	if (deploy_commit(repo, commit, NULL, err) == -1 || recover_next(app, commit, err) == -1 ||
-	    remove_staged(app, err) == -1 || recover_current(app, fell_back, err) == -1)
+	    remove_staged(app, err) == -1 || recover_current(app, err) == -1)
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;
-}
-
-int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
-{
-	bool fell_back;
-
-	return recover_links(app, repo, &fell_back, err);
 }
 
 /* refs/releases/N for every accepted release, and for no other. */
@@ -278,7 +269,7 @@ static int ref_goes_back(struct app *app, struct repo *repo, const char *ref, co
 
 /* Only a commit that breaks a rule, or that does not run, is taken back: a machine in trouble must
  * not cost anybody a push. */
-static int agree(struct app *app, struct repo *repo, bool fell_back, struct error *err)
+static int agree(struct app *app, struct repo *repo, struct error *err)
 {
 	autorelease struct release_info live = {0};
 	struct error why = ERROR_INIT;
@@ -296,8 +287,6 @@ static int agree(struct app *app, struct repo *repo, bool fell_back, struct erro
 		return -1;
 	if (current && strcmp(live.commit, commit) == 0)
 		return 0;
-	if (current && fell_back)
-		return ref_goes_back(app, repo, ref, commit, &live, err);
 	if (deploy_what_ref_names(app, repo, ref, commit, &why) == 0)
 		return 0;
 	report_problem(&why, "deploying what the deploy branch names");
@@ -320,11 +309,9 @@ static int start_live(struct app *app, struct error *err)
 
 int transaction_recover(struct app *app, struct repo *repo, bool start_processes, struct error *err)
 {
-	bool fell_back;
-
-	if (recover_links(app, repo, &fell_back, err) == -1)
+	if (transaction_recover_links(app, repo, err) == -1)
 		return -1;
-	if (agree(app, repo, fell_back, err) == -1 || recover_refs(app, repo, err) == -1 ||
+	if (agree(app, repo, err) == -1 || recover_refs(app, repo, err) == -1 ||
 	    (start_processes && start_live(app, err) == -1))
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;
