@@ -252,6 +252,16 @@ static bool is_own_supervised(int scan_fd, const char *name)
 	return has_reader(scan_fd, control);
 }
 
+/* A service whose release has no socket is one of a release that had this number before and is
+ * gone: the hook that staged it died with silverd, and nobody has ended its processes. */
+static bool is_stale(const struct node *node, int scan_fd, const char *name, const char *app,
+		     unsigned release)
+{
+	autofree char *socket = xasprintf("apps/%s/releases/%u/run/http.sock", app, release);
+
+	return fs_exists(scan_fd, name) && !fs_exists(node->fd, socket);
+}
+
 int s6_start(const struct node *node, const char *app, unsigned release, struct error *err)
 {
 	autofree char *name = xasprintf("%s.%u", app, release);
@@ -266,6 +276,9 @@ int s6_start(const struct node *node, const char *app, unsigned release, struct 
 				 node->dir);
 	if (end_leftovers(node, scan_fd, app, STOP_KILL_MS, err) == -1 ||
 	    prepare_run_dir(node, app, release, err) == -1)
+		return -1;
+	if (is_stale(node, scan_fd, name, app, release) &&
+	    s6_stop(node, app, release, STOP_KILL_MS, err) == -1)
 		return -1;
 	if (!fs_exists(scan_fd, name) && add_service(scan_fd, name, true, err) == -1)
 		return -1;
