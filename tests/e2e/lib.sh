@@ -93,7 +93,6 @@ bail() {
 	tap_n=$((tap_n + 1))
 	tap_failed=$((tap_failed + 1))
 	echo "not ok $tap_n - cannot go on: $1"
-	[ ! -s "$TMP/push.err" ] || sed 's/^/# push: /' "$TMP/push.err"
 	echo "1..$tap_n"
 	exit 1
 }
@@ -316,7 +315,10 @@ url() {
 # push [ARGS...] of $REPO: options and refspecs of git push
 push() {
 	[ $# -gt 0 ] || set -- HEAD:master
-	git_node -C "$REPO" push "$(url "$APP")" "$@" >"$TMP/push.out" 2>"$TMP/push.err"
+	pu_status=0
+	git_node -C "$REPO" push "$(url "$APP")" "$@" >"$TMP/push.out" 2>"$TMP/push.err" || pu_status=$?
+	[ "$pu_status" -eq 0 ] || sed 's/^/# git: /' "$TMP/push.err"
+	return "$pu_status"
 }
 
 # --- apps ------------------------------------------------------------------------------------------

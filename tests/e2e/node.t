@@ -6,12 +6,6 @@ port_in_use() {
 	"$USR/sbin/silverd" --dir "$TMP/node-port" --ssh "127.0.0.1:$SSH_PORT" --http 127.0.0.1:0 >"$TMP/out" 2>&1 && return 1
 	said "127\.0\.0\.1:$SSH_PORT|:$SSH_PORT" "$TMP/out"
 }
-push_soon() {
-	wait_until 60 push || {
-		cat "$TMP/push.err"
-		return 1
-	}
-}
 one_nginx() {
 	on_n=0
 	for on_pid in $(pgrep -f '^nginx: master'); do
@@ -105,7 +99,7 @@ ok '16 silverd killed in the middle of a push: ref and live agree' wait_until 30
 ok '  the old release serves'                serves 1
 : >"$TMP/go"
 wait $client 2>/dev/null || true
-ok '  the next push works'                   push_soon
+ok '  the next push works'                   wait_until 60 push
 ok '  and is live'                           serves 2
 ok '  ref and live agree'                    ref_is_live
 

@@ -52,6 +52,8 @@ git -C "$REPO" commit -qam 'waits'
 sed -i 's/^\[node\]/[node]\nlock_wait_ms = 300/' "$STATE/node.ini"
 stop_silverd
 start_silverd
+git -C "$REPO" checkout -q -B late b
+git -C "$REPO" commit -q --allow-empty -m 'comes late'
 push_bg slow "$REPO" "$(url blog)" slow:master
 pid=$PID
 # it holds the lock as soon as its release is there and is being proven
@@ -61,7 +63,7 @@ proving() {
 }
 ok '14 a push that is being proven holds the lock' wait_until 30 proving
 APP=blog
-ok '14 another push is refused when it has waited' must_fail push -f b:master
+ok '14 another push is refused when it has waited' must_fail push -f late:master
 ok '  and told who holds it' said 'admin.*push|push.*admin'
 PLATFORM=static
 new_app other

@@ -3,11 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 deployed_exactly() { # pushes what is committed; the slot is hashed from the disk
-	push || {
-		cat "$TMP/push.err"
-		return 1
-	}
-	ref_is_live && tree_is_exact
+	push && ref_is_live && tree_is_exact
 }
 commit_all() {
 	git -C "$REPO" add -Af
