@@ -1,4 +1,5 @@
-/* channel.h - what the owner's programs ask of the monitor (docs/CONTRACT.md, "Channel"), one request after the other.
+/* channel.h - what the owner's programs ask of the monitor (docs/CONTRACT.md, "Channel"), one
+ * request after the other.
  *
  * The app is implied: a program can ask for its own app and for no other. */
 #pragma once
@@ -6,8 +7,8 @@
 #include "receiver/loop.h"
 
 struct channel;
-/* Takes fd. `gone` is called once, when nobody holds the other end; the channel is freed then. Without `may_ask` every
- * request is answered with E_DENIED. */
+/* Takes fd. `gone` is called once, when nobody holds the other end; the channel is freed then.
+ * Without `may_ask` every request is answered with E_DENIED. */
 struct channel *channel_new(struct loop *loop, const struct node *node, int fd, const char *app,
 			    bool may_ask, void (*gone)(void *ctx), void *ctx);
 /* Ends the request that is being served; it gets no answer. */

@@ -14,9 +14,9 @@ static const struct command commands[] = {
 	{"redeploy", "APP", "deploy the live commit once more, as a new release", ROLE_DEPLOY,
 	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 0},
 	{"logs", "APP [-f] [-n LINES] [--release N]", "print what the app wrote; -f goes on",
-	 ROLE_READ, NEED_APP, "silver-deploy", AS_OWNER, "-f -n= --release=", 0},
+	 ROLE_READ, NEED_APP | PATIENT, "silver-deploy", AS_OWNER, "-f -n= --release=", 0},
 	{"run", "APP COMMAND...", "run a command in the live release, with its environment",
-	 ROLE_DEPLOY, NEED_APP | TTY | RAW, "silver-exec", AS_ROOT, NULL, 0},
+	 ROLE_DEPLOY, NEED_APP | TTY | RAW | PATIENT, "silver-exec", AS_ROOT, NULL, 0},
 	{"verify", "APP [--json]", "compare the live files with the commit", ROLE_DEPLOY, NEED_APP,
 	 "silver-deploy", AS_OWNER, "--json", 0},
 	{"branch", "APP [NAME]", "show or set the branch that a push deploys", ROLE_DEPLOY,
@@ -33,10 +33,10 @@ static const struct command commands[] = {
 
 	{"git-receive-pack", "APP", "push", ROLE_DEPLOY,
 	 NEED_APP | URL_PATH | CHANGES | DRAIN | CREATES | HIDDEN, "git", AS_OWNER, NULL, 0},
-	{"git-upload-pack", "APP", "fetch", ROLE_READ,
-	 NEED_APP | URL_PATH | HIDDEN, "git", AS_OWNER, NULL, 0},
-	{"git-upload-archive", "APP", "archive", ROLE_READ,
-	 NEED_APP | URL_PATH | HIDDEN, "git", AS_OWNER, NULL, 0},
+	{"git-upload-pack", "APP", "fetch", ROLE_READ, NEED_APP | URL_PATH | HIDDEN, "git",
+	 AS_OWNER, NULL, 0},
+	{"git-upload-archive", "APP", "archive", ROLE_READ, NEED_APP | URL_PATH | HIDDEN, "git",
+	 AS_OWNER, NULL, 0},
 };
 
 const struct command *command_at(size_t i)

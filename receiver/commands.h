@@ -20,6 +20,7 @@ enum command_flag {
 	CONFIRM = 1 << 9,    /* wants --yes */
 	RAW = 1 << 10,       /* words behind the app are the program's, unread */
 	HIDDEN = 1 << 11,    /* not in help: for git, not for people */
+	PATIENT = 1 << 12,   /* may be silent for as long as it likes: a person reads or types */
 };
 
 enum command_as {

@@ -118,7 +118,8 @@ static void job_check(struct job *job)
 	job_free(job);
 	if (changed)
 		app->changing--;
-	/* A recovery is followed by one too: a killed silverd may have left processes of releases that are gone. */
+	/* A recovery is followed by one too: a killed silverd may have left processes of releases
+	 * that are gone. */
 	if ((changed || was_recovery) && app->changing == 0 && !jobs->stopping)
 		settle(jobs, app);
 	if (was_recovery) {

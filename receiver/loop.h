@@ -1,7 +1,8 @@
 /* loop.h - what silverd waits for: descriptors, children, deadlines; one thread, nothing blocks.
  *
- * A callback may start and end anything, its own watch included: what was ended is not called again, and its
- * memory is kept until the turn is over. Out of descriptors to watch with aborts, as out of memory does. */
+ * A callback may start and end anything, its own watch included: what was ended is not called
+ * again, and its memory is kept until the turn is over. Out of descriptors to watch with aborts, as
+ * out of memory does. */
 #pragma once
 #include <sys/epoll.h>
 #include <sys/types.h>
@@ -19,14 +20,16 @@ typedef void (*watch_fn)(void *ctx);
 struct watch *loop_watch(struct loop *loop, int fd, uint32_t events, watch_fn fn, void *ctx);
 void loop_unwatch(struct watch **watch); /* sets NULL; nothing at NULL */
 
-/* Once, after delay_ms. *slot is set, and NULL again before fn is called; a timer that is in it is cancelled first. */
+/* Once, after delay_ms. *slot is set, and NULL again before fn is called; a timer that is in it is
+ * cancelled first. */
 struct timer;
 typedef void (*timer_fn)(void *ctx);
 void loop_timer(struct loop *loop, struct timer **slot, int64_t delay_ms, timer_fn fn, void *ctx);
 void loop_cancel(struct timer **slot); /* nothing at NULL */
 
-/* Reaps pid and calls fn with its status (128 + signal if killed); *slot is NULL again before. With `whole_group` the
- * rest of its process group is killed first, while the zombie still guards the number. */
+/* Reaps pid and calls fn with its status (128 + signal if killed); *slot is NULL again before. With
+ * `whole_group` the rest of its process group is killed first, while the zombie still guards the
+ * number. */
 typedef void (*child_fn)(void *ctx, int status);
 struct child;
 void loop_child(struct loop *loop, struct child **slot, pid_t pid, bool whole_group, child_fn fn,

@@ -185,6 +185,14 @@ static void job_ended(void *ctx, int status)
 	answered(c, WIRE_SEND(c->fd, &err, "exit", number), &err);
 }
 
+/* What the session does when its client vanishes, or is silent (docs/CONTRACT.md). */
+static const char *mode_of(const struct command *command)
+{
+	if (command->flags & DRAIN)
+		return "drain";
+	return command->flags & PATIENT ? "stay" : "close";
+}
+
 static int launch(struct client *c, struct error *err)
 {
 	struct asked *a = &c->asked;
@@ -198,7 +206,7 @@ static int launch(struct client *c, struct error *err)
 				  .start_ms = a->start_ms,
 				  .given = c->local ? a->given : NULL};
 	struct job_ends ends = JOB_ENDS_INIT;
-	const char *words[] = {"run", (a->request.command->flags & DRAIN) ? "drain" : "close"};
+	const char *words[] = {"run", mode_of(a->request.command)};
 	struct error lost = ERROR_INIT;
 
 	if (job_start(c->m->jobs, &order, &ends, &c->job, job_ended, c, err) == -1)

@@ -1,8 +1,8 @@
 /* monitor.h - answers sessions and the control socket: a table of messages, each only in its turn.
  *
- * A session is believed nothing but one thing: which key has logged in, once, because no program outside of it can
- * check a signature of its transport (docs/PRIVSEP.md). Who that is and what it may do is decided here. Any message out
- * of turn ends the connection. */
+ * A session is believed nothing but one thing: which key has logged in, once, because no program
+ * outside of it can check a signature of its transport (docs/PRIVSEP.md). Who that is and what it
+ * may do is decided here. Any message out of turn ends the connection. */
 #pragma once
 #include "common/node.h"
 #include "receiver/job.h"

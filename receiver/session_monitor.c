@@ -102,7 +102,9 @@ int session_monitor_failed(struct session_monitor *m, const struct strv *fingerp
 static int take_run(struct session_monitor *m, struct session_run *out, struct error *err)
 {
 	out->drain = strcmp(word(m, 1), "drain") == 0;
-	if (m->message.n != 2 || (!out->drain && strcmp(word(m, 1), "close") != 0) ||
+	out->patient = strcmp(word(m, 1), "stay") == 0;
+	if (m->message.n != 2 ||
+	    (!out->drain && !out->patient && strcmp(word(m, 1), "close") != 0) ||
 	    (m->message.n_fds != 3 && m->message.n_fds != 1))
 		return bad_message(m, err);
 	out->accepted = true;

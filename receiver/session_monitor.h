@@ -32,10 +32,11 @@ struct session_exec {
 
 struct session_run {
 	bool accepted;
-	int code;   /* not accepted: the exit status */
-	char *text; /* and what to tell */
-	bool drain; /* when the client vanishes, read the child to its end */
-	bool pty;   /* in and out are the same descriptor, err is -1 */
+	int code;     /* not accepted: the exit status */
+	char *text;   /* and what to tell */
+	bool drain;   /* when the client vanishes, read the child to its end */
+	bool patient; /* silence is not idleness */
+	bool pty;     /* in and out are the same descriptor, err is -1 */
 	int in, out, err;
 };
 

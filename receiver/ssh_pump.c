@@ -230,7 +230,7 @@ static bool is_clients_turn(const struct ssh_pump *p)
 
 static int64_t idle_deadline(const struct ssh_pump *p, int idle_ms)
 {
-	return is_clients_turn(p) ? p->moved_ms + idle_ms : INT64_MAX;
+	return idle_ms >= 0 && is_clients_turn(p) ? p->moved_ms + idle_ms : INT64_MAX;
 }
 
 /* A process that the child left behind may hold its output open for ever. */

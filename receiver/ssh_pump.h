@@ -20,7 +20,7 @@ struct ssh_pump;
 /* The descriptors of `run` are the pump's from here on. */
 struct ssh_pump *ssh_pump_new(struct ssh_conn *c, const struct ssh_request *r,
 			      struct session_monitor *m, const struct session_run *run);
-/* Errors: E_SYSTEM, the monitor spoke out of turn. */
+/* idle_ms < 0: silence is no reason to end. Errors: E_SYSTEM, the monitor spoke out of turn. */
 MUST_CHECK int ssh_pump_run(struct ssh_pump *p, int idle_ms, enum pump_end *end, int *status,
 			    struct error *err);
 /* Nobody is there any more: gives the child what the client had sent to its end, then reads the

@@ -113,7 +113,7 @@ static int run_child(struct server *s, const struct session_run *run, struct err
 
 	if (run->pty)
 		s->request.pty_fd = run->in;
-	r = ssh_pump_run(pump, s->serve->idle_ms, &end, &status, err);
+	r = ssh_pump_run(pump, run->patient ? -1 : s->serve->idle_ms, &end, &status, err);
 	if (r == 0)
 		end_command(s, end, status);
 	s->request.pty_fd = -1;

@@ -7,9 +7,9 @@
  *	key = ssh-ed25519 AAAA... ian@laptop
  *	fingerprint = SHA256:...
  *
- * `key` may be there several times; `fingerprint` belongs to the key above it and is only for people.
- * Without `app` a user may see every app. A file that is wrong gives nobody any right, and says so in
- * the log.
+ * `key` may be there several times; `fingerprint` belongs to the key above it and is only for
+ * people. Without `app` a user may see every app. A file that is wrong gives nobody any right, and
+ * the log says so.
  *
  * Files are replaced whole, under a lock on the directory; people may also edit them. */
 #pragma once

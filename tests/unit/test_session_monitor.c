@@ -127,8 +127,20 @@ static void a_child_comes_with_three_pipes_or_one_pty(void **state)
 	close(r.err);
 	SAY(1, "run", "close");
 	assert_int_equal(run(&r, &err), 0);
-	assert_true(r.accepted && !r.drain && r.pty);
+	assert_true(r.accepted && !r.drain && !r.patient && r.pty);
 	assert_true(r.in == r.out && r.err == -1);
+	close(r.in);
+}
+
+static void a_reader_of_logs_may_be_silent(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct session_run r;
+
+	(void)state;
+	SAY(1, "run", "stay");
+	assert_int_equal(run(&r, &err), 0);
+	assert_true(r.accepted && !r.drain && r.patient);
 	close(r.in);
 }
 
@@ -190,6 +202,7 @@ int main(void)
 		PAIR_TEST(serve_without_a_connection_is_refused),
 		PAIR_TEST(a_key_is_known_or_not),
 		PAIR_TEST(a_child_comes_with_three_pipes_or_one_pty),
+		PAIR_TEST(a_reader_of_logs_may_be_silent),
 		PAIR_TEST(a_refusal_has_a_status_and_a_text),
 		PAIR_TEST(any_other_answer_to_exec_is_refused_and_its_descriptors_closed),
 		PAIR_TEST(a_monitor_that_is_gone_is_noticed),
