@@ -642,7 +642,7 @@ int repo_diff_level(struct repo *repo, const char *old_tree, const char *new_tre
 		return -1;
 	merge = (struct merge){{old, new}, {0, 0}};
 	while (merge_next(&merge, &a, &b)) {
-		struct repo_entry was, now;
+		struct repo_entry was = {.name = NULL}, now = {.name = NULL};
 
 		if (a)
 			fill_entry(a, &was);
@@ -847,7 +847,7 @@ int repo_read_path(struct repo *repo, const char *tree, const char *path, size_t
 		   struct strbuf *out, char **found, struct error *err)
 {
 	autofree char *where = NULL;
-	struct repo_entry entry;
+	struct repo_entry entry = {.name = NULL};
 
 	if (found)
 		*found = NULL;
@@ -866,7 +866,7 @@ int repo_stat_path(struct repo *repo, const char *tree, const char *path,
 		   enum repo_entry_kind *kind, struct error *err)
 {
 	autofree char *where = NULL;
-	struct repo_entry entry;
+	struct repo_entry entry = {.name = NULL};
 
 	if (resolve_path(repo, tree, path, &entry, &where, err) == -1)
 		return -1;

@@ -50,7 +50,7 @@ static int activate(struct verb_call *call, unsigned number, struct error *err)
 
 int verb_activate(struct verb_call *call, struct error *err)
 {
-	unsigned number;
+	unsigned number = 0;
 
 	if (call->argc != 1)
 		return error_set(err, E_USAGE, "which release? 'silver releases %s' lists them",

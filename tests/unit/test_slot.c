@@ -232,7 +232,7 @@ static char *raw_tree(struct store *s, const char *mode_and_name, const char *oi
 	autofree char *name = xasprintf("work/raw");
 
 	strbuf_add(&raw, mode_and_name, strlen(mode_and_name) + 1);
-	for (int i = 0; i < 20; i++) {
+	for (size_t i = 0; i < 20; i++) {
 		const char digits[] = {oid_hex[2 * i], oid_hex[2 * i + 1], '\0'};
 
 		strbuf_addch(&raw, (char)strtol(digits, NULL, 16));
