@@ -68,10 +68,13 @@ few_sessions() {
 	[ "$(pgrep -c -P "$SILVERD" -f silver-session)" -le 2 ]
 }
 
+# with sanitizers a session takes its time to start; a thousand of them are a test of that
+crowd=1000
+[ -z "${SAN:-}" ] || crowd=100
 for mode in silent banner drip; do
-	hold 1000 $mode
+	hold $crowd $mode
 	commit_app "$mode"
-	ok "41 a push gets through 1 000 connections ($mode)" push
+	ok "41 a push gets through $crowd connections ($mode)" push
 	ok '  and is live'                              serves "$mode"
 	ok '  a session keeps its place'                verb status blog
 	let_go
