@@ -6,7 +6,8 @@
 /* Replaces this process by the user's ssh. `node` is HOST:PORT, HOST, or [ADDR]:PORT. */
 MUST_CHECK int ask_remote(const char *node, const struct request *request, char *const *words,
 			  size_t n, struct error *err);
-/* The command line of that ssh, quoted so that the words arrive byte for byte. E_USAGE: a bad `node`. */
+/* The command line of that ssh, quoted so that the words arrive byte for byte. E_USAGE: a bad
+ * `node`. */
 MUST_CHECK int ask_remote_argv(const char *node, bool terminal, char *const *words, size_t n,
 			       struct strv *argv, struct error *err);
 

@@ -115,8 +115,10 @@ void control_close(struct control *control)
 {
 	if (!control)
 		return;
-	while (control->all)
-		local_free(control->all);
+	for (struct local *l = control->all, *next; l; l = next) {
+		next = l->next;
+		local_free(l);
+	}
 	loop_unwatch(&control->watch);
 	fd_close(&control->fd);
 	free(control);

@@ -206,7 +206,7 @@ static void add_environment(struct launch *l, const struct node *node, enum comm
 	strv_addf(env, "SILVER_START_MS=%lld", (long long)(o ? o->start_ms : clock_ms()));
 	if (*l->app)
 		strv_addf(env, "SILVER_APP=%s", l->app);
-	if (l->has_terminal)
+	if (o && l->has_terminal)
 		strv_addf(env, "TERM=%s", o->term);
 	if (as != AS_OWNER)
 		return;

@@ -1,7 +1,7 @@
 #include "receiver/startup.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <libgen.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include "common/address.h"
@@ -19,9 +19,16 @@ enum { KEYGEN_MS = 20000, NODE_MS = 60000, HOST_KEY_MAX = 8192 };
 /* Programs of the system that a node uses, and the packages that have them. */
 static const struct {
 	const char *program, *package;
+	bool as_root; /* only where every app has users of its own */
 } needed[] = {
-	{"git", "git"},   {"nginx", "nginx-light"},         {"s6-svscan", "s6"},
-	{"s6-log", "s6"}, {"ssh-keygen", "openssh-client"},
+	{"git", "git", false},
+	{"nginx", "nginx-light", false},
+	{"s6-svscan", "s6", false},
+	{"s6-log", "s6", false},
+	{"ssh-keygen", "openssh-client", false},
+	{"setfacl", "acl", true},
+	{"useradd", "passwd", true},
+	{"setpriv", "util-linux", true},
 };
 
 static const char *const own_programs[] = {"silver-session", "silver-root", "silver-deploy",
@@ -49,7 +56,7 @@ static int check_programs(struct error *err)
 	const char *missing = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
-		if (is_installed(needed[i].program))
+		if ((needed[i].as_root && geteuid() != 0) || is_installed(needed[i].program))
 			continue;
 		missing = missing ? missing : needed[i].program;
 		if (strv_has(&packages, needed[i].package))
@@ -73,15 +80,29 @@ static int check_programs(struct error *err)
 	return 0;
 }
 
+/* Absolute and without links, also of a path whose last name is not there; NULL with errno. The
+ * caller frees. */
+static char *whole_path(const char *path)
+{
+	autofree char *above = xstrdup(path), *last = xstrdup(path), *parent = NULL;
+	char *whole = realpath(path, NULL);
+
+	if (whole || errno != ENOENT)
+		return whole;
+	parent = realpath(dirname(above), NULL);
+	return parent ? xasprintf("%s/%s", parent, basename(last)) : NULL;
+}
+
 /* As root, what others must reach is reached by them: each directory above has to let them pass. */
 static int check_passable(const char *path, const char *what, const char *remedy, struct error *err)
 {
-	char resolved[PATH_MAX];
+	autofree char *resolved = NULL;
 	struct stat st;
 
 	if (geteuid() != 0)
 		return 0;
-	if (!realpath(path, resolved))
+	resolved = whole_path(path);
+	if (!resolved)
 		return error_sys(err, errno, "cannot find '%s'", path);
 	for (char *slash = resolved + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';
@@ -99,16 +120,11 @@ static int check_passable(const char *path, const char *what, const char *remedy
 
 static int open_dir(const char *dir, int *out, struct error *err)
 {
-	bool made = mkdir(dir, 0755) == 0;
-
-	if (!made && errno != EEXIST)
-		return error_sys(err, errno, "cannot make '%s'", dir);
 	if (check_passable(dir, "the node", "choose another directory, like --dir /var/lib/silver",
-			   err) == -1) {
-		if (made)
-			rmdir(dir);
+			   err) == -1)
 		return -1;
-	}
+	if (mkdir(dir, 0755) == -1 && errno != EEXIST)
+		return error_sys(err, errno, "cannot make '%s'", dir);
 	return fs_open_dir(AT_FDCWD, dir, out, err);
 }
 

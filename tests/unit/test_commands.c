@@ -275,10 +275,10 @@ static void the_manual_has_every_verb_with_its_role(void **state)
 
 		if (c->flags & HIDDEN)
 			continue;
+		at = at ? strchr(at + 1, '\n') : NULL;
 		if (!at)
 			fail_msg("silver.1 has no '%s'", c->name);
-		at = strchr(at + 1, '\n');
-		if (c->role != ROLE_NONE && strncmp(at, role, strlen(role)) != 0)
+		else if (c->role != ROLE_NONE && strncmp(at, role, strlen(role)) != 0)
 			fail_msg("silver.1: '%s' needs the role '%s'", c->name, role_name(c->role));
 	}
 }

@@ -152,7 +152,7 @@ static void a_signal_is_128_more(void **state)
 static void signals_are_at_their_defaults(void **state)
 {
 	autostrbuf struct strbuf s = STRBUF_INIT;
-	unsigned long long blocked = 1, ignored = 1;
+	unsigned long long ignored;
 	sigset_t set;
 
 	(void)state;
@@ -165,9 +165,8 @@ static void signals_are_at_their_defaults(void **state)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
-	assert_int_equal(sscanf(strbuf_str(&s), "SigBlk: %llx SigIgn: %llx", &blocked, &ignored),
-			 2);
-	assert_int_equal(blocked, 0);
+	assert_true(str_starts(strbuf_str(&s), "SigBlk:\t0000000000000000\nSigIgn:\t"));
+	ignored = strtoull(strrchr(strbuf_str(&s), '\t'), NULL, 16);
 	/* 32 and 33 are glibc's own: it lets nobody set them, so they stay as we got them */
 	assert_int_equal(ignored & ~(3ULL << 31), 0);
 }
