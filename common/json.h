@@ -1,7 +1,9 @@
 /* json.h - writing JSON (RFC 8259) into a strbuf; commas are kept track of.
  *
- *	json_open(&j, NULL, '{'); json_str(&j, "app", app); json_int(&j, "release", 12);
- *json_close(&j, '}'); */
+ *	json_open(&j, NULL, '{');
+ *	json_str(&j, "app", app);
+ *	json_int(&j, "release", 12);
+ *	json_close(&j, '}'); */
 #pragma once
 #include "common/mem.h"
 

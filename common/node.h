@@ -5,8 +5,7 @@
  *	DIR/hosts/HOST	-> ../apps/APP/current
  *	DIR/data/APP DIR/log/APP DIR/users/NAME DIR/ssh DIR/run
  *
- *	DIR/run/node.ini	the addresses that the running silverd really has; it counts over
- *node.ini
+ *	DIR/run/node.ini	the addresses that silverd really has, over those of node.ini
  *
  * A program opens the node once and reaches everything through node->fd. Settings that are absent
  * have the default shown; unknown ones and bad values are E_USAGE with node.ini:LINE. */

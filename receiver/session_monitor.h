@@ -7,7 +7,7 @@
  *	session_monitor_exit()	when its fd is readable
  *
  * Each question waits for its answer: the monitor is trusted and answers at once. An answer that is
- *none is E_SYSTEM, and so is a monitor that is gone (m->gone tells). */
+ * none is E_SYSTEM, and so is a monitor that is gone (m->gone tells). */
 #pragma once
 #include "common/wire.h"
 

@@ -4,9 +4,9 @@
  *	DIR/run/service/APP.N	the processes of release N of APP, with log/ beside them
  *
  * A service directory is composed under a name that s6-svscan ignores (it begins with a dot) and
- *renamed in; its `run` and `finish` are links to silver-exec. It goes the same way: renamed to
- *".NAME.gone", ended, removed. Whoever dies in between leaves a ".NAME.gone" that the next call
- *ends. Only silverd and silver-root, which run as root or as the node's user, may call these. */
+ * renamed in; its `run` and `finish` are links to silver-exec. It goes the same way: renamed to
+ * ".NAME.gone", ended, removed. Whoever dies in between leaves a ".NAME.gone" that the next call
+ * ends. Only silverd and silver-root, which run as root or as the node's user, may call these. */
 #pragma once
 #include "common/node.h"
 

@@ -1,9 +1,10 @@
 /* gitrepo.h - real repositories made by the real git, in the test's own directory.
  *
- *	git_init(t);				a bare repository TMP/repo.git with TMP/work as its
- *work tree git_put(t, "app.ini", "[production]..."); git_link(t, "current", "../x"); git_tree(t,
- *oid); what is in the work tree git_add_raw(t, oid, "160000 commit", some_oid, "vendor"); that git
- *itself would not add */
+ *	git_init(t);			a bare repository TMP/repo.git; TMP/work is its work tree
+ *	git_put(t, "app.ini", "[production]...");
+ *	git_link(t, "current", "../x");
+ *	git_tree(t, oid);		what is in the work tree
+ *	git_add_raw(t, oid, "160000 commit", some_oid, "vendor");	what git would not add */
 #pragma once
 #include "unit.h"
 #include "buildless/git.h"

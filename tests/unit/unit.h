@@ -1,5 +1,5 @@
 /* unit.h - what the unit tests share: cmocka's includes in its order, and a directory of one's own
- *per test.
+ * per test.
  *
  *	cmocka_unit_test_setup_teardown(replace_keeps_the_old_file, tmp_setup, tmp_teardown)
  *	int dir = tmp_fd(state);
