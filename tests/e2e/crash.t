@@ -72,7 +72,7 @@ sweep() { # HOOK
 }
 sweep pre-receive
 sweep post-receive
-ok '   nothing is left half' wait_until 20 nothing_half
+ok '   nothing is left half' nothing_half
 
 # git receive-pack killed while it moves refs leaves its locks; as root they are the owner's
 wait_until 20 settled

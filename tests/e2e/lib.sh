@@ -401,8 +401,12 @@ ref_is_live() {
 	equal "$(app_git rev-parse HEAD)" "$(record commit)"
 }
 
-# What a crash or a refusal may not leave: half releases, an intent, temporaries.
+# What a crash or a refusal may not leave: half releases, an intent, temporaries. The idle work after a push is given
+# its time: it writes records too.
 nothing_half() {
+	wait_until 20 no_left_overs
+}
+no_left_overs() {
 	nh_left=$(find "$STATE/apps/$APP" -path "$STATE/apps/$APP/slots/*/*" -prune -o \( -name '*.new' -o -name next \) -print)
 	[ -z "$nh_left" ] || {
 		echo "$nh_left"
