@@ -2,7 +2,9 @@
 #
 # SAN=address,undefined builds and tests under the sanitizers, in a build directory of its own.
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SBINDIR    = $(PREFIX)/sbin
