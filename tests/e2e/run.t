@@ -23,7 +23,7 @@ ok 'a large output arrives whole'            equal "$(verb run blog head -c 3000
 ok 'a large input too'                       equal "$(head -c 30000000 /dev/zero | verb run blog wc -c | tr -d ' ')" 30000000
 ok 'without a terminal there is none'        equal "$(verb run blog sh -c "'test -t 0 && echo tty || echo none'" </dev/null)" none
 tty_says() {
-	script -qec "timeout 60 ssh -tt -F $TMP/ssh_config -i $TMP/keys/admin -p $SSH_PORT silver@127.0.0.1 run blog sh -c \"'test -t 0 && stty size && exit 5'\"" /dev/null </dev/null
+	script -qec "timeout --foreground 60 ssh -tt -F $TMP/ssh_config -i $TMP/keys/admin -p $SSH_PORT silver@127.0.0.1 run blog sh -c \"'test -t 0 && stty size && exit 5'\"" /dev/null </dev/null
 }
 ok 'with one there is one, and its exit status' exits 5 tty_says
 
