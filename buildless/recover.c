@@ -243,7 +243,6 @@ static int recover_refs(struct app *app, struct repo *repo, struct error *err)
 static int deploy_what_ref_names(struct app *app, struct repo *repo, const char *ref,
 				 const char *commit, struct error *err)
 {
-	const char *branch = str_starts(ref, "refs/heads/") ? ref + strlen("refs/heads/") : ref;
 	autorelease struct release_info done = {0};
 	struct appini ini;
 	bool reused;
@@ -251,7 +250,7 @@ static int deploy_what_ref_names(struct app *app, struct repo *repo, const char 
 
 	if (transaction_read_appini(app, repo, commit, &ini, err) == -1)
 		return -1;
-	r = transaction_deploy(app, repo, commit, branch, &ini, 0, &done, &reused, err);
+	r = transaction_deploy(app, repo, commit, name_branch(ref), &ini, 0, &done, &reused, err);
 	appini_release(&ini);
 	if (r == 0)
 		report_step("%s: %s names %.7s; release %u is live now", app->name, ref, commit,

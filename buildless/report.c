@@ -3,15 +3,40 @@
 #include <stdarg.h>
 #include "common/proc.h"
 
+static void write_lines(const char *prefix, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		fprintf(stderr, "silver: %s%.*s\n", prefix, (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
 void report_step(const char *fmt, ...)
 {
+	autofree char *text = NULL;
 	va_list args;
 
-	fputs("silver: ", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	if (vasprintf(&text, fmt, args) == -1)
+		abort();
 	va_end(args);
-	fputc('\n', stderr);
+	write_lines("", text);
+}
+
+static void report_list(const struct strv *list, const char *prefix)
+{
+	for (size_t i = 0; i < list->n && i < REPORT_FINDINGS_MAX; i++)
+		write_lines(prefix, list->v[i]);
+	if (list->n > REPORT_FINDINGS_MAX)
+		report_step("%sand %zu more", prefix, list->n - REPORT_FINDINGS_MAX);
+}
+
+void report_findings(const struct strv *errors, const struct strv *warnings)
+{
+	report_list(warnings, "warning: ");
+	report_list(errors, "");
 }
 
 void report_problem(const struct error *err, const char *doing)

@@ -1,11 +1,18 @@
-/* report.h - words to people while a deploy goes on, and the last line: the outcome (DESIGN.md,
- * "Words to the pusher"). All on stderr, with "silver: " in front. */
+/* report.h - words to people while a deploy goes on, and the last line: the outcome. All on stderr,
+ * each line with "silver: " in front, which git shows as "remote: silver: ...". A line is one
+ * write, so it appears, as one packet of git's, when it is said. */
 #pragma once
 #include "buildless/release.h"
 
+#define REPORT_FINDINGS_MAX 50
+
+/* One line, or several where the text has newlines. */
 void report_step(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* "DOING: TEXT", of an error that does not stop what goes on. */
 void report_problem(const struct error *err, const char *doing);
+/* Warnings first, then errors, at most REPORT_FINDINGS_MAX of each, then how many more there are.
+ */
+void report_findings(const struct strv *errors, const struct strv *warnings);
 /* "blog release 12 is live at http://... (84 ms; 3 of 50 112 files changed)"; of a reused release
  * "no file moved". */
 void report_live(const struct app *app, const struct release_info *release, bool reused);

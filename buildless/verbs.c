@@ -4,6 +4,7 @@
 #include "buildless/report.h"
 #include "buildless/transaction.h"
 #include "buildless/verify.h"
+#include "common/names.h"
 
 #define RELEASE_MAX 999999999
 
@@ -77,11 +78,6 @@ int verb_rollback(struct verb_call *call, struct error *err)
 	return activate(call, number, err);
 }
 
-static const char *short_name(const char *ref)
-{
-	return str_starts(ref, "refs/heads/") ? ref + strlen("refs/heads/") : ref;
-}
-
 static int deploy(struct verb_call *call, const char *commit, const char *branch, unsigned flags,
 		  struct error *err)
 {
@@ -153,7 +149,7 @@ int verb_redeploy(struct verb_call *call, struct error *err)
 		return -1;
 	if (before && is_damaged(call))
 		flags |= TRANSACTION_FRESH;
-	return deploy(call, commit, short_name(ref), flags, err);
+	return deploy(call, commit, name_branch(ref), flags, err);
 }
 
 /* HEAD is the ref that moves here: staged and proven before it, flipped behind it. */
@@ -168,7 +164,7 @@ static int switch_branch(struct verb_call *call, const char *ref, const char *co
 
 	if (transaction_read_appini(app, call->repo, commit, &ini, err) == -1)
 		return -1;
-	done = transaction_stage(app, call->repo, commit, short_name(ref), &ini, &r, &reused, err);
+	done = transaction_stage(app, call->repo, commit, name_branch(ref), &ini, &r, &reused, err);
 	appini_release(&ini);
 	if (done == -1)
 		return -1;
@@ -205,19 +201,19 @@ int verb_branch(struct verb_call *call, struct error *err)
 		if (transaction_deploy_ref(call->repo, &head, &none) == -1 &&
 		    repo_head_name(call->repo, &head, err) == -1)
 			return -1;
-		return printf("%s\n", short_name(head)) < 0 ? -1 : 0;
+		return printf("%s\n", name_branch(head)) < 0 ? -1 : 0;
 	}
 	if (recover_first(call, err) == -1)
 		return -1;
-	ref = xasprintf("refs/heads/%s", short_name(call->argv[0]));
+	ref = xasprintf("refs/heads/%s", name_branch(call->argv[0]));
 	if (repo_resolve(call->repo, ref, false, commit, &none) == -1)
 		return error_set(err, E_REFUSED,
 				 "branch '%s' has no commits; 'git push silver %s' first",
-				 short_name(ref), short_name(ref));
+				 name_branch(ref), name_branch(ref));
 	if (!is_live_commit(call->app, commit))
 		return switch_branch(call, ref, commit, err);
 	if (transaction_set_head(call->app, ref, err) == -1)
 		return -1;
-	report_step("pushes to '%s' are deployed from now on", short_name(ref));
+	report_step("pushes to '%s' are deployed from now on", name_branch(ref));
 	return 0;
 }

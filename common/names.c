@@ -185,3 +185,36 @@ void name_add_printable(struct strbuf *s, const char *bytes, size_t len)
 		}
 	}
 }
+
+char *name_printable(const char *name)
+{
+	struct strbuf s = STRBUF_INIT;
+
+	name_add_printable(&s, name, strlen(name));
+	return strbuf_detach(&s);
+}
+
+char *name_shell_quoted(const char *name)
+{
+	autofree char *shown = name_printable(name);
+	struct strbuf s = STRBUF_INIT;
+
+	if (*shown && *shown != '-' &&
+	    strspn(shown, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			  "_-./+,:@%=") == strlen(shown))
+		return steal_ptr(&shown);
+	strbuf_addstr(&s, *shown == '-' ? "./'" : "'");
+	for (const char *c = shown; *c; c++) {
+		if (*c == '\'')
+			strbuf_addstr(&s, "'\\''");
+		else
+			strbuf_addch(&s, *c);
+	}
+	strbuf_addch(&s, '\'');
+	return strbuf_detach(&s);
+}
+
+const char *name_branch(const char *ref)
+{
+	return str_starts(ref, "refs/heads/") ? ref + strlen("refs/heads/") : ref;
+}

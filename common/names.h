@@ -25,3 +25,9 @@ size_t utf8_length(const unsigned char *p, size_t left);
 /* Appends bytes from outside for a terminal: printable ASCII and valid UTF-8 as is, the rest as
  * \xNN. */
 void name_add_printable(struct strbuf *s, const char *bytes, size_t len);
+/* A name from outside, as it may be printed. The caller frees. */
+char *name_printable(const char *name);
+/* The same as one word of a shell command to paste. The caller frees. */
+char *name_shell_quoted(const char *name);
+/* "master" for "refs/heads/master", any other ref whole; points into ref. */
+const char *name_branch(const char *ref);

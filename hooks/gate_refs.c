@@ -5,7 +5,6 @@
 #include "buildless/transaction.h"
 #include "common/names.h"
 #include "hooks/shallow.h"
-#include "hooks/words.h"
 
 #define ZERO_OID      "0000000000000000000000000000000000000000"
 #define COMPONENT_MAX 250 /* git locks a ref as NAME.lock, and a file name has 255 bytes */
@@ -90,7 +89,7 @@ static int check_name(struct gate *g, const struct push_ref *ref, const char *sh
 		      struct error *err)
 {
 	const char *problem = name_problem(ref->name);
-	const char *branch = words_branch(ref->name);
+	const char *branch = name_branch(ref->name);
 
 	(void)err;
 	if (problem)
@@ -99,7 +98,7 @@ static int check_name(struct gate *g, const struct push_ref *ref, const char *sh
 		return found(g,
 			     "%s: a branch cannot be called '%s'; git would take it for "
 			     "something else",
-			     shown, words_branch(shown));
+			     shown, name_branch(shown));
 	return 0;
 }
 
@@ -136,12 +135,12 @@ static int check_place(struct gate *g, const struct push_ref *ref, const char *s
 	(void)err;
 	if (strcmp(ref->name, "HEAD") == 0)
 		return found(g, "HEAD: pushes go to a branch: `git push silver HEAD:%s`",
-			     words_branch(g->deploy_ref));
+			     name_branch(g->deploy_ref));
 	if (str_starts(ref->name, "refs/releases/") || strcmp(ref->name, "refs/releases") == 0)
 		return found(g,
 			     "%s: the node writes the releases itself; push a commit to %s, or "
 			     "`silver activate %s N`",
-			     shown, words_branch(g->deploy_ref), g->app->name);
+			     shown, name_branch(g->deploy_ref), g->app->name);
 	if (str_starts(ref->name, "refs/heads/refs/"))
 		return found(g, "%s: did you mean '%s'?", shown, guess);
 	if (str_starts(ref->name, "refs/heads/") || str_starts(ref->name, "refs/tags/"))
@@ -151,7 +150,7 @@ static int check_place(struct gate *g, const struct push_ref *ref, const char *s
 			return found(g,
 				     "%s: only branches and tags can be pushed: `git push silver "
 				     "%s`",
-				     shown, words_branch(g->deploy_ref));
+				     shown, name_branch(g->deploy_ref));
 	return found(g, "%s: only branches and tags can be pushed; did you mean '%s'?", shown,
 		     guess);
 }
@@ -227,7 +226,7 @@ static int check_clash(struct gate *g, const struct push_ref *ref, const char *s
 		       struct error *err)
 {
 	const char *other = is_creation(ref) ? find_clash(&g->names, ref->name) : NULL;
-	autofree char *shown_other = other ? words_name(other) : NULL;
+	autofree char *shown_other = other ? name_printable(other) : NULL;
 
 	(void)err;
 	if (!shown_other)
@@ -253,9 +252,9 @@ static int check_object(struct gate *g, const struct push_ref *ref, const char *
 		return found(g,
 			     "%s: %.7s is an annotated tag, and a branch holds commits; push the "
 			     "commit: `git push silver 'TAG^{commit}:%s'`",
-			     shown, ref->new_oid, words_branch(shown));
+			     shown, ref->new_oid, name_branch(shown));
 	return found(g, "%s: %.7s is a %s, and a branch holds commits; `git push silver HEAD:%s`",
-		     shown, ref->new_oid, type == REPO_TREE ? "tree" : "file", words_branch(shown));
+		     shown, ref->new_oid, type == REPO_TREE ? "tree" : "file", name_branch(shown));
 }
 
 /* One walk for the whole push; which of its refs it was is only asked where a parent is missing. */
@@ -309,7 +308,7 @@ static const ref_check checks[] = {
 
 static int check_ref(struct gate *g, const struct push_ref *ref, struct error *err)
 {
-	autofree char *shown = words_name(ref->name);
+	autofree char *shown = name_printable(ref->name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
 		int result = checks[i](g, ref, shown, err);
@@ -342,7 +341,7 @@ static char *choose_first(struct push *p, const char *head, struct strv *warning
 	if (pushed[0] && pushed[1])
 		strv_addf(warnings,
 			  "both master and main are pushed: %s is the deploy branch from now on",
-			  words_branch(p->deploy->name));
+			  name_branch(p->deploy->name));
 	return xstrdup(p->deploy ? p->deploy->name : head);
 }
 

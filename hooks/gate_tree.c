@@ -9,7 +9,6 @@
 #include "buildless/packages.h"
 #include "common/names.h"
 #include "hooks/links.h"
-#include "hooks/words.h"
 
 #define NAME_BYTES_MAX 255
 #define PATH_BYTES_MAX 3000
@@ -60,7 +59,7 @@ static void check_name(struct gate *g, const char *path, const char *name)
 
 	if (!problem && strlen(path) <= PATH_BYTES_MAX)
 		return;
-	shown = words_name(path);
+	shown = name_printable(path);
 	if (problem)
 		add(g->errors, "%s: %s; rename or remove it", shown, problem);
 	else
@@ -82,8 +81,8 @@ static int check_file(struct gate *g, const char *path, const struct repo_entry 
 		return -1;
 	if (!str_starts(content.buf, LFS_START))
 		return 0;
-	shown = words_name(path);
-	arg = words_argument(path);
+	shown = name_printable(path);
+	arg = name_shell_quoted(path);
 	add(g->errors,
 	    "%s: a Git LFS pointer, not the file; files are committed whole: "
 	    "`git lfs untrack %s && git add --renormalize %s`, then commit",
@@ -93,7 +92,7 @@ static int check_file(struct gate *g, const char *path, const struct repo_entry 
 
 static void refuse_kind(struct gate *g, const char *path, const struct repo_entry *now)
 {
-	autofree char *shown = words_name(path), *arg = words_argument(path);
+	autofree char *shown = name_printable(path), *arg = name_shell_quoted(path);
 
 	if (now->kind == REPO_ENTRY_GITLINK)
 		add(g->errors,

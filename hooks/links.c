@@ -1,6 +1,6 @@
 #include "hooks/links.h"
 
-#include "hooks/words.h"
+#include "common/names.h"
 
 #define TARGET_MAX 4095 /* PATH_MAX without its NUL */
 
@@ -90,7 +90,7 @@ static const char *target_problem(const struct strbuf *target)
 
 static void check_target(struct links *links, const char *path, const struct strbuf *target)
 {
-	autofree char *shown = words_name(path), *to = words_name(strbuf_str(target));
+	autofree char *shown = name_printable(path), *to = name_printable(strbuf_str(target));
 	const char *problem = target_problem(target);
 	bool inner;
 
@@ -193,8 +193,8 @@ int links_check(struct links *links, struct error *err)
 	for (size_t i = 0; i < links->inner.n; i += 2) {
 		const char *path = links->inner.v[i], *target = links->inner.v[i + 1];
 		autofree char *link = link_before_up(links, path, target);
-		autofree char *shown = words_name(path), *to = words_name(target);
-		autofree char *through = link ? words_name(link) : NULL;
+		autofree char *shown = name_printable(path), *to = name_printable(target);
+		autofree char *through = link ? name_printable(link) : NULL;
 
 		if (link)
 			strv_addf(links->errors,

@@ -1,7 +1,7 @@
 #include "hooks/plan.h"
 
 #include "buildless/report.h"
-#include "hooks/words.h"
+#include "common/names.h"
 
 #define PATHS_MAX 20
 
@@ -26,7 +26,7 @@ static int count_path(void *ctx, const char *path, const struct repo_entry *was,
 	plan->changed += was_file && is_file;
 	if (plan->paths.n == PATHS_MAX)
 		return 0;
-	shown = words_name(path);
+	shown = name_printable(path);
 	strv_addf(&plan->paths, "  %c %s", !was_file ? '+' : is_file ? '~' : '-', shown);
 	return 0;
 }
@@ -45,11 +45,11 @@ static int say_files(struct repo *repo, const char *old_tree, const char *new_tr
 		report_add_count(&counts, plan.changed);
 		strbuf_addstr(&counts, " changed, ");
 		report_add_count(&counts, plan.removed);
-		words_say("plan: files: %s removed", counts.buf);
+		report_step("plan: files: %s removed", counts.buf);
 		for (size_t i = 0; i < plan.paths.n; i++)
-			words_say("%s", plan.paths.v[i]);
+			report_step("%s", plan.paths.v[i]);
 		if (sum > plan.paths.n)
-			words_say("  and %llu more", (unsigned long long)(sum - plan.paths.n));
+			report_step("  and %llu more", (unsigned long long)(sum - plan.paths.n));
 	}
 	strv_free_p(&plan.paths);
 	return result;
@@ -82,9 +82,9 @@ static void say_setting(const char *key, const char *was, const char *now)
 	if (was && now && strcmp(was, now) == 0)
 		return;
 	if (was && now)
-		words_say("plan: %s: %s, was %s", key, now, was);
+		report_step("plan: %s: %s, was %s", key, now, was);
 	else
-		words_say("plan: %s: %s", key, now ? now : "none any more");
+		report_step("plan: %s: %s", key, now ? now : "none any more");
 }
 
 static void say_settings(const struct release_info *live, const struct appini *ini)
@@ -93,9 +93,9 @@ static void say_settings(const struct release_info *live, const struct appini *i
 	say_setting("runner", live ? live->runner : NULL, ini->runner);
 	say_setting("health", live ? live->health : NULL, ini->health);
 	if (!live && ini->default_location)
-		words_say("plan: location: %s", ini->default_location);
+		report_step("plan: location: %s", ini->default_location);
 	for (size_t i = 0; i < ini->packages.n; i++)
-		words_say("plan: package: %s, installed", ini->packages.v[i]);
+		report_step("plan: package: %s, installed", ini->packages.v[i]);
 }
 
 static int say_deploy(const struct app *app, struct repo *repo, const struct push_ref *ref,
@@ -110,9 +110,9 @@ static int say_deploy(const struct app *app, struct repo *repo, const struct pus
 	    release_next_number(app, &next, err) == -1 ||
 	    repo_read_commit(repo, ref->new_oid, &commit, err) == -1)
 		return -1;
-	subject = words_name(commit.subject);
-	words_say("plan: %.7s '%.100s' would be %s release %u%s", ref->new_oid, subject, app->name,
-		  kept ? kept : next, kept ? " again, which is kept" : "");
+	subject = name_printable(commit.subject);
+	report_step("plan: %.7s '%.100s' would be %s release %u%s", ref->new_oid, subject,
+		    app->name, kept ? kept : next, kept ? " again, which is kept" : "");
 	result = say_files(repo, live ? live->tree : "", commit.tree, err);
 	if (result == 0)
 		say_settings(live, ini);
@@ -126,11 +126,11 @@ int plan_say(const struct app *app, struct repo *repo, const struct push *push,
 	if (push->deploy && say_deploy(app, repo, push->deploy, live, ini, err) == -1)
 		return error_prefix(err, "planning");
 	for (size_t i = 0; i < push->n; i++) {
-		autofree char *shown = words_name(push->ref[i].name);
+		autofree char *shown = name_printable(push->ref[i].name);
 
 		if (&push->ref[i] != push->deploy)
-			words_say("plan: %s would be %s, not deployed", shown,
-				  push_ref_deletes(&push->ref[i]) ? "deleted" : "stored");
+			report_step("plan: %s would be %s, not deployed", shown,
+				    push_ref_deletes(&push->ref[i]) ? "deleted" : "stored");
 	}
 	return 0;
 }

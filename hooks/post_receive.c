@@ -5,9 +5,9 @@
 #include "buildless/transaction.h"
 #include "common/fs.h"
 #include "common/lock.h"
+#include "common/names.h"
 #include "hooks/gate.h"
 #include "hooks/location.h"
-#include "hooks/words.h"
 
 #define REFS_TOLD_MAX 10
 
@@ -100,7 +100,7 @@ static int check_tree(struct app *app, struct repo *repo, const char *commit_oid
 		return -1;
 	result = gate_tree(repo, app, "", commit.tree, ini, &errors, &warnings, err);
 	repo_commit_release(&commit);
-	words_findings(&errors, &warnings);
+	report_findings(&errors, &warnings);
 	if (result == 0 && errors.n)
 		return error_set(err, E_REFUSED, "the pushed tree cannot be deployed");
 	return result;
@@ -120,7 +120,7 @@ static int make_release(struct app *app, struct repo *repo, const struct push_re
 	if (result == 0)
 		result = transaction_set_head(app, ref->name, err);
 	if (result == 0)
-		result = transaction_deploy(app, repo, ref->new_oid, words_branch(ref->name), &ini,
+		result = transaction_deploy(app, repo, ref->new_oid, name_branch(ref->name), &ini,
 					    0, out, reused, err);
 	appini_release(&ini);
 	return result;
@@ -149,7 +149,7 @@ static int deploy_unstaged(struct app *app, struct push *push, char **deploy_ref
 /* Why the other refs of a push are not deployed. The caller frees. */
 static char *why_stored(const struct app *app, const char *deploy_ref)
 {
-	autofree char *shown = words_name(words_branch(deploy_ref));
+	autofree char *shown = name_printable(name_branch(deploy_ref));
 
 	if (release_current(app))
 		return xasprintf("the deploy branch is %s", shown);
@@ -163,18 +163,18 @@ static void tell_others(const struct app *app, const struct push *push, const ch
 
 	for (size_t i = 0; i < push->n && told < REFS_TOLD_MAX; i++) {
 		const struct push_ref *ref = &push->ref[i];
-		autofree char *shown = words_name(ref->name);
+		autofree char *shown = name_printable(ref->name);
 
 		if (ref == push->deploy)
 			continue;
 		told++;
 		if (push_ref_deletes(ref))
-			words_say("%s deleted, nothing deployed", shown);
+			report_step("%s deleted, nothing deployed", shown);
 		else
-			words_say("%s stored, not deployed (%s)", shown, why);
+			report_step("%s stored, not deployed (%s)", shown, why);
 	}
 	if (others > told)
-		words_say("%zu more refs, not deployed", others - told);
+		report_step("%zu more refs, not deployed", others - told);
 }
 
 static void tell_failure(const struct app *app, const struct push *push, const struct error *err)
@@ -182,15 +182,15 @@ static void tell_failure(const struct app *app, const struct push *push, const s
 	unsigned live = release_current(app);
 
 	error_report(err);
-	words_say("THE DEPLOY FAILED, and git has moved %s already",
-		  push->deploy ? words_branch(push->deploy->name) : "the ref");
-	words_say("what is live and the branch are made to agree when this push has ended; "
-		  "`silver redeploy %s` tries the deploy again",
-		  app->name);
+	report_step("THE DEPLOY FAILED, and git has moved %s already",
+		    push->deploy ? name_branch(push->deploy->name) : "the ref");
+	report_step("what is live and the branch are made to agree when this push has ended; "
+		    "`silver redeploy %s` tries the deploy again",
+		    app->name);
 	if (live)
-		words_say("release %u is live", live);
+		report_step("release %u is live", live);
 	else
-		words_say("nothing is live yet");
+		report_step("nothing is live yet");
 }
 
 static int receive(struct app *app, struct push *push, struct error *err)
@@ -216,7 +216,7 @@ static int receive(struct app *app, struct push *push, struct error *err)
 	if (result == 1)
 		report_live(app, &release, reused);
 	else if (push->deploy && is_live(app, push->deploy->new_oid))
-		words_say("release %u is live", release_current(app));
+		report_step("release %u is live", release_current(app));
 	return 0;
 }
 

@@ -4,11 +4,11 @@
 #include "buildless/report.h"
 #include "buildless/transaction.h"
 #include "common/lock.h"
+#include "common/names.h"
 #include "common/proc.h"
 #include "hooks/gate.h"
 #include "hooks/location.h"
 #include "hooks/plan.h"
-#include "hooks/words.h"
 
 #define SLOW_MS 1000 /* a step that takes longer is told when it ends, not with the next one */
 
@@ -30,7 +30,7 @@ typedef int (*step_fn)(struct pre_receive *p, struct error *err);
 static void tell_steps(struct pre_receive *p)
 {
 	if (p->steps.len)
-		words_say("%s", p->steps.buf);
+		report_step("%s", p->steps.buf);
 	strbuf_reset(&p->steps);
 }
 
@@ -54,7 +54,7 @@ static char *holder_text(const struct pre_receive *p)
 
 	if (p->push.n != 1)
 		return xasprintf("%s: push of %zu refs", p->app.user, p->push.n);
-	name = words_name(words_branch(ref->name));
+	name = name_printable(name_branch(ref->name));
 	if (push_ref_deletes(ref))
 		return xasprintf("%s: deletion of %s", p->app.user, name);
 	return xasprintf("%s: push of %.7s to %s", p->app.user, ref->new_oid, name);
@@ -70,7 +70,7 @@ static int take_lock(struct pre_receive *p, struct error *err)
 	if (err->code != E_BUSY)
 		return -1;
 	advice = strstr(err->text, "; try again");
-	words_say("waiting: %.*s", (int)(advice ? advice - err->text : 1000), err->text);
+	report_step("waiting: %.*s", (int)(advice ? advice - err->text : 1000), err->text);
 	return lock_take(p->app.lock_fd, holder, p->app.node.lock_wait_ms, err);
 }
 
@@ -119,9 +119,9 @@ static int check(struct pre_receive *p, struct error *err)
 	/* a deploy ref that is itself refused may name no commit */
 	if (errors.n == 0 && p->push.deploy && check_tree(p, &errors, &warnings, err) == -1)
 		return -1;
-	words_findings(&errors, &warnings);
+	report_findings(&errors, &warnings);
 	if (errors.n && p->push.n > 1)
-		words_say("a push is refused as a whole: none of its %zu refs moves", p->push.n);
+		report_step("a push is refused as a whole: none of its %zu refs moves", p->push.n);
 	if (errors.n)
 		return error_set(err, E_REFUSED, "%s", ""); /* all is said */
 	p->check_ms = clock_ms() - start;
@@ -161,7 +161,7 @@ static int stage(struct pre_receive *p, struct error *err)
 	bool reused;
 	int64_t start = clock_ms();
 
-	if (transaction_stage(&p->app, p->repo, ref->new_oid, words_branch(ref->name), &p->ini,
+	if (transaction_stage(&p->app, p->repo, ref->new_oid, name_branch(ref->name), &p->ini,
 			      &p->staged, &reused, err) == -1)
 		return error_prefix(err, "staging %.7s", ref->new_oid);
 	p->is_staged = true;
@@ -176,7 +176,7 @@ static int prove(struct pre_receive *p, struct error *err)
 	if (transaction_prove(&p->app, &p->staged, err) == -1)
 		return -1;
 	if (strcmp(p->staged.platform, "static") != 0)
-		words_say("healthy (%lld ms)", (long long)p->staged.healthy_ms);
+		report_step("healthy (%lld ms)", (long long)p->staged.healthy_ms);
 	return p->staged.live ? 0 : release_write_times(&p->app, &p->staged, err);
 }
 
@@ -212,9 +212,9 @@ static void tell_unchanged(const struct pre_receive *p)
 	if (!p->planned)
 		report_unchanged(&p->app);
 	else if (live)
-		words_say("plan only: nothing was changed; release %u is live", live);
+		report_step("plan only: nothing was changed; release %u is live", live);
 	else
-		words_say("plan only: nothing was changed; nothing is live yet");
+		report_step("plan only: nothing was changed; nothing is live yet");
 }
 
 static void refuse(struct pre_receive *p, const struct error *err)
@@ -233,7 +233,7 @@ int pre_receive(void)
 
 	if (app_open_from_environment(&p.app, &err) == -1) {
 		error_report(&err);
-		words_say("nothing was changed");
+		report_step("nothing was changed");
 		return E_REFUSED;
 	}
 	result = run_steps(&p, &err);

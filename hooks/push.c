@@ -1,7 +1,6 @@
 #include "hooks/gate.h"
 
 #include "common/names.h"
-#include "hooks/words.h"
 
 #define INPUT_MAX  (64u << 20) /* about half a million refs */
 #define OPTION_MAX 64
@@ -46,7 +45,7 @@ static int read_option(struct push *out, const char *option, struct error *err)
 {
 	static const char *const known[] = {"plan"};
 	const char *near = name_nearest(option, known, ARRAY_SIZE(known));
-	autofree char *shown = words_name(option);
+	autofree char *shown = name_printable(option);
 
 	if (strcmp(option, "plan") == 0) {
 		out->plan = true;

@@ -187,6 +187,35 @@ static void bytes_for_a_terminal_are_harmless(void **state)
 	}
 }
 
+static void a_word_to_paste_is_one_word_of_a_shell(void **state)
+{
+	static const char *const table[][2] = {
+		{"static/a-b_c.png", "static/a-b_c.png"},
+		{"", "''"},
+		{"a b", "'a b'"},
+		{"it's", "'it'\\''s'"},
+		{"$(id);~*", "'$(id);~*'"},
+		{"-rf", "./'-rf'"}, /* no option */
+		{"a\nb", "'a\\x0ab'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		autofree char *quoted = name_shell_quoted(table[i][0]);
+
+		assert_string_equal(quoted, table[i][1]);
+	}
+}
+
+static void a_branch_is_called_without_where_refs_are(void **state)
+{
+	(void)state;
+	assert_string_equal(name_branch("refs/heads/master"), "master");
+	assert_string_equal(name_branch("refs/heads/a/b"), "a/b");
+	assert_string_equal(name_branch("refs/tags/v1"), "refs/tags/v1");
+	assert_string_equal(name_branch("master"), "master");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +228,8 @@ int main(void)
 		cmocka_unit_test(the_nearest_candidate_is_found),
 		cmocka_unit_test(a_word_of_any_length_has_no_nearest),
 		cmocka_unit_test(bytes_for_a_terminal_are_harmless),
+		cmocka_unit_test(a_word_to_paste_is_one_word_of_a_shell),
+		cmocka_unit_test(a_branch_is_called_without_where_refs_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
