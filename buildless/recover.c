@@ -248,7 +248,7 @@ static int deploy_what_ref_names(struct app *app, struct repo *repo, const char 
 	bool reused;
 	int r;
 
-	if (transaction_read_appini(app, repo, commit, &ini, err) == -1)
+	if (transaction_check(app, repo, commit, &ini, err) == -1)
 		return -1;
 	r = transaction_deploy(app, repo, commit, name_branch(ref), &ini, 0, &done, &reused, err);
 	appini_release(&ini);

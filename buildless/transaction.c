@@ -1,9 +1,8 @@
 #include "buildless/transaction.h"
 
+#include "buildless/check.h"
 #include "buildless/report.h"
 #include "buildless/steps.h"
-
-#define APPINI_MAX (1 << 20)
 
 static bool ref_exists(struct repo *repo, const char *ref)
 {
@@ -29,27 +28,20 @@ int transaction_deploy_ref(struct repo *repo, char **out, struct error *err)
 	return *out ? 0 : error_set(err, E_NOTFOUND, "nothing was pushed to a deploy branch yet");
 }
 
-int transaction_read_appini(const struct app *app, struct repo *repo, const char *commit,
-			    struct appini *ini, struct error *err)
+int transaction_check(const struct app *app, struct repo *repo, const char *commit,
+		      struct appini *ini, struct error *err)
 {
 	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
-	autostrbuf struct strbuf text = STRBUF_INIT;
-	struct repo_commit c;
-	int r;
+	int result = check_commit(repo, app, commit, ini, &errors, &warnings, err);
 
-	*ini = (struct appini){0};
-	if (repo_read_commit(repo, commit, &c, err) == -1)
-		return -1;
-	r = repo_read_path(repo, c.tree, "app.ini", APPINI_MAX, &text, NULL, err);
-	repo_commit_release(&c);
-	if (r == -1) /* not the machine's fault, unless it says so */
-		return err->code == E_NOTFOUND
-			       ? error_set(err, E_REFUSED, "commit %.10s has no app.ini", commit)
-			       : -1;
-	if (appini_parse(ini, app->name, strbuf_str(&text), text.len, &errors, &warnings) == 0)
+	report_findings(&errors, &warnings);
+	if (result == 0 && errors.n == 0)
 		return 0;
 	appini_release(ini);
-	return error_set(err, E_REFUSED, "%s", errors.n ? errors.v[0] : "app.ini is wrong");
+	if (result == -1)
+		return -1;
+	return error_set(err, E_REFUSED, "commit %.7s cannot be deployed: %zu problem%s", commit,
+			 errors.n, errors.n == 1 ? "" : "s");
 }
 
 static void write_times(const struct app *app, const struct release_info *r)

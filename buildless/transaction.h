@@ -15,9 +15,14 @@
 #include "buildless/git.h"
 #include "buildless/release.h"
 
-/* A new release of `commit` in releases/N, complete and on disk; or, where a kept release has this
- * commit (and the same environment), that one: *reused is true then and no file moved. out is the
- * caller's: release_info_release(). */
+/* May this commit be deployed? Every way to deploy one asks here first, pre-receive check_commit()
+ * (check.h) itself, since its findings are told with those about refs. They go to stderr; E_REFUSED
+ * says how many. *ini is the caller's on success: appini_release(). */
+MUST_CHECK int transaction_check(const struct app *app, struct repo *repo, const char *commit,
+				 struct appini *ini, struct error *err);
+/* A new release of a checked `commit` in releases/N, complete and on disk; or, where a kept release
+ * has this commit (and the same environment), that one: *reused is true then and no file moved. out
+ * is the caller's: release_info_release(). */
 MUST_CHECK int transaction_stage(struct app *app, struct repo *repo, const char *commit,
 				 const char *branch, const struct appini *ini,
 				 struct release_info *out, bool *reused, struct error *err);
@@ -66,6 +71,3 @@ MUST_CHECK int transaction_deploy(struct app *app, struct repo *repo, const char
  * E_NOTFOUND lists those there are; E_REFUSED: it is live already. */
 MUST_CHECK int transaction_activate_kept(struct app *app, struct repo *repo, unsigned release,
 					 struct error *err);
-/* app.ini of a commit's tree, without the gate: E_REFUSED is the first of its errors. */
-MUST_CHECK int transaction_read_appini(const struct app *app, struct repo *repo, const char *commit,
-				       struct appini *ini, struct error *err);

@@ -86,7 +86,7 @@ static int deploy(struct verb_call *call, const char *commit, const char *branch
 	bool reused;
 	int r;
 
-	if (transaction_read_appini(call->app, call->repo, commit, &ini, err) == -1)
+	if (transaction_check(call->app, call->repo, commit, &ini, err) == -1)
 		return -1;
 	r = transaction_deploy(call->app, call->repo, commit, branch, &ini, flags, &done, &reused,
 			       err);
@@ -162,7 +162,7 @@ static int switch_branch(struct verb_call *call, const char *ref, const char *co
 	bool reused;
 	int done;
 
-	if (transaction_read_appini(app, call->repo, commit, &ini, err) == -1)
+	if (transaction_check(app, call->repo, commit, &ini, err) == -1)
 		return -1;
 	done = transaction_stage(app, call->repo, commit, name_branch(ref), &ini, &r, &reused, err);
 	appini_release(&ini);

@@ -1,10 +1,10 @@
-/* gate.h - what may be pushed: every finding of a push, not the first.
+/* gate.h - which refs may be pushed, and which of them is deployed: every finding, not the first.
  *
  * Findings are whole sentences for the pusher, "WHERE: what; the rule; what to do", collected in
- * `errors` (the push is refused if there is one) and `warnings`. */
+ * `errors` (the push is refused if there is one) and `warnings`, as those about the tree are, which
+ * buildless/check.h adds. */
 #pragma once
 #include "buildless/app.h"
-#include "buildless/appini.h"
 #include "buildless/git.h"
 
 struct push_ref { /* one line of a hook's input */
@@ -30,8 +30,3 @@ MUST_CHECK int push_choose(struct push *p, struct repo *repo, char **deploy_ref,
 /* Which ref deploys, and the findings about refs: DESIGN.md's table. */
 MUST_CHECK int gate_refs(struct push *p, struct repo *repo, const struct app *app,
 			 struct strv *errors, struct strv *warnings, struct error *err);
-/* The tree to be: names, modes, links, gitlinks, LFS pointers, app.ini and what it names. Only what
- * differs from old_tree ("" for all) is looked at for names and modes; app.ini always. */
-MUST_CHECK int gate_tree(struct repo *repo, const struct app *app, const char *old_tree,
-			 const char *new_tree, struct appini *ini, struct strv *errors,
-			 struct strv *warnings, struct error *err);

@@ -1,5 +1,6 @@
 /* plan.h - `git push -o plan`: what a push would do, in words. */
 #pragma once
+#include "buildless/appini.h"
 #include "buildless/release.h"
 #include "hooks/gate.h"
 

@@ -89,29 +89,12 @@ static bool is_live(const struct app *app, const char *commit)
 	       strcmp(live.commit, commit) == 0;
 }
 
-static int check_tree(struct app *app, struct repo *repo, const char *commit_oid,
-		      struct appini *ini, struct error *err)
-{
-	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
-	struct repo_commit commit;
-	int result;
-
-	if (repo_read_commit(repo, commit_oid, &commit, err) == -1)
-		return -1;
-	result = gate_tree(repo, app, "", commit.tree, ini, &errors, &warnings, err);
-	repo_commit_release(&commit);
-	report_findings(&errors, &warnings);
-	if (result == 0 && errors.n)
-		return error_set(err, E_REFUSED, "the pushed tree cannot be deployed");
-	return result;
-}
-
 static int make_release(struct app *app, struct repo *repo, const struct push_ref *ref,
 			struct release_info *out, bool *reused, struct error *err)
 {
 	bool first = release_current(app) == 0;
 	struct appini ini = {.platform = NULL};
-	int result = check_tree(app, repo, ref->new_oid, &ini, err);
+	int result = transaction_check(app, repo, ref->new_oid, &ini, err);
 
 	if (result == 0 && first) {
 		location_choose(app, &ini);

@@ -1,6 +1,7 @@
 #include "hooks/pre_receive.h"
 
 #include <unistd.h>
+#include "buildless/check.h"
 #include "buildless/report.h"
 #include "buildless/transaction.h"
 #include "common/lock.h"
@@ -93,20 +94,15 @@ static int find_live(struct pre_receive *p, struct error *err)
 	return err->code == E_NOTFOUND ? 0 : -1;
 }
 
-static int check_tree(struct pre_receive *p, struct strv *errors, struct strv *warnings,
-		      struct error *err)
+static int check_deploy(struct pre_receive *p, struct strv *errors, struct strv *warnings,
+			struct error *err)
 {
-	struct repo_commit commit;
-	int result;
-
-	if (repo_read_commit(p->repo, p->push.deploy->new_oid, &commit, err) == -1)
+	if (check_commit(p->repo, &p->app, p->push.deploy->new_oid, &p->ini, errors, warnings,
+			 err) == -1)
 		return -1;
-	result = gate_tree(p->repo, &p->app, p->live.tree, commit.tree, &p->ini, errors, warnings,
-			   err);
-	repo_commit_release(&commit);
-	if (result == 0 && p->live.number == 0)
+	if (p->live.number == 0)
 		location_check(&p->app, &p->ini, errors);
-	return result;
+	return 0;
 }
 
 static int check(struct pre_receive *p, struct error *err)
@@ -117,7 +113,7 @@ static int check(struct pre_receive *p, struct error *err)
 	if (gate_refs(&p->push, p->repo, &p->app, &errors, &warnings, err) == -1)
 		return -1;
 	/* a deploy ref that is itself refused may name no commit */
-	if (errors.n == 0 && p->push.deploy && check_tree(p, &errors, &warnings, err) == -1)
+	if (errors.n == 0 && p->push.deploy && check_deploy(p, &errors, &warnings, err) == -1)
 		return -1;
 	report_findings(&errors, &warnings);
 	if (errors.n && p->push.n > 1)

@@ -73,6 +73,27 @@ ok '20 an unknown option is named'                   must_fail push -o plam HEAD
 ok '  by its name'                                   said "plam"
 ok '  live unchanged'                                unchanged
 
+# what is stored was seen by no gate; to deploy it is another thing
+git -C "$REPO" checkout -q -b hostile
+ln -s ../../../../../../etc/passwd "$REPO/static/secret"
+git -C "$REPO" add -A
+git -C "$REPO" update-index --add --cacheinfo 160000,1111111111111111111111111111111111111111,vendor
+git -C "$REPO" commit -qm 'what leads out of the tree'
+ok '2 a hostile tree on another branch is stored'    push hostile
+status=0
+verb branch blog hostile >"$TMP/branch.out" 2>"$TMP/branch.err" || status=$?
+ok '  it cannot become the deploy branch'            equal $status 1
+ok '  with the link named'                           said 'static/secret: a link that leaves the tree' "$TMP/branch.err"
+ok '  and the submodule'                             said 'vendor: a submodule' "$TMP/branch.err"
+ok '  and how many there are'                        said 'cannot be deployed: 2 problems' "$TMP/branch.err"
+ok '  the branch is what it was'                     equal "$(verb branch blog)" master
+ok '  live unchanged'                                unchanged
+app_git update-ref refs/heads/master "$(git -C "$REPO" rev-parse hostile)"
+ok '2 put below the deploy branch by hand, it is not deployed' must_fail verb activate blog 99
+ok '  the branch goes back, live unchanged'          unchanged
+rm -f "$REPO/static/secret"
+git -C "$REPO" checkout -q -f master
+
 # 6: shallow
 git clone -q --depth 1 "file://$REPO" "$TMP/work/shallow"
 git -C "$TMP/work/shallow" commit -q --allow-empty -m 'from a shallow clone'

@@ -2,6 +2,7 @@
  * from. Static releases: they have no processes, so nothing is asked of a monitor. */
 #include "tests/unit/store.h"
 #include "buildless/steps.h"
+#include "buildless/verbs.h"
 
 #define MASTER "refs/heads/master"
 
@@ -374,7 +375,7 @@ static unsigned redeploy(struct store *s, unsigned flags)
 	bool reused;
 
 	assert_ok(repo_resolve(s->repo, MASTER, false, commit, &err), err);
-	assert_ok(transaction_read_appini(&s->app, s->repo, commit, &ini, &err), err);
+	assert_ok(transaction_check(&s->app, s->repo, commit, &ini, &err), err);
 	assert_ok(transaction_deploy(&s->app, s->repo, commit, "master", &ini, flags, &r, &reused,
 				     &err),
 		  err);
@@ -506,15 +507,114 @@ static void a_ref_moved_by_hand_is_deployed(void **state)
 	assert_refs_list_the_releases(s);
 }
 
+/* Commits that no gate has seen: each breaks one rule. */
+static const char *commit_bad_appini(struct store *s)
+{
+	work_file(s, "app.ini", "[production]\nplatform = cobol\n");
+	return work_commit(s);
+}
+
+static const char *commit_escaping_link(struct store *s)
+{
+	commit_version(s, "two");
+	work_link(s, "static/out", "../../../../../etc");
+	return work_commit(s);
+}
+
+static const char *commit_gitlink(struct store *s)
+{
+	commit_version(s, "two");
+	unlinkat(s->work_fd, "static/out", 0);
+	mkdirat(s->work_fd, "vendor", 0755);
+	GIT(s, "work", "update-index", "--add", "--cacheinfo",
+	    "160000,1111111111111111111111111111111111111111,vendor");
+	return work_commit(s);
+}
+
+static const char *(*const bad_commits[])(struct store *s) = {
+	commit_bad_appini,
+	commit_escaping_link,
+	commit_gitlink,
+};
+
+static int call_verb(struct store *s, verb_fn verb, char *argument, struct error *err)
+{
+	char *argv[] = {argument, NULL};
+	struct verb_call call = {
+		.app = &s->app, .repo = s->repo, .argv = argv, .argc = argument ? 1 : 0};
+
+	return verb(&call, err);
+}
+
 static void a_ref_moved_by_hand_to_what_cannot_go_live_goes_back(void **state)
 {
 	struct store *s = *state;
 
 	push(s, commit_version(s, "one"));
-	work_file(s, "app.ini", "[production]\nplatform = cobol\n");
-	move_ref(s, work_commit(s));
-	recover(s);
-	assert_live(s, 1, s->oid[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(bad_commits); i++) {
+		move_ref(s, bad_commits[i](s));
+		recover(s);
+		assert_live(s, 1, s->oid[0]);
+		assert_no_leftovers(s);
+		assert_int_equal(count_slots(s), 1); /* refused before anything was laid out */
+	}
+}
+
+static void a_branch_with_what_cannot_go_live_is_not_deployed(void **state)
+{
+	static char other[] = "other";
+	struct store *s = *state;
+	autofree char *head = NULL;
+	struct error err = ERROR_INIT;
+
+	push(s, commit_version(s, "one"));
+	for (size_t i = 0; i < ARRAY_SIZE(bad_commits); i++) {
+		const char *bad = bad_commits[i](s);
+		autofree char *text = xasprintf("commit %.7s cannot be deployed: 1 problem", bad);
+
+		assert_ok(repo_set_ref(s->repo, "refs/heads/other", bad, NULL, "push", &err), err);
+		assert_int_equal(call_verb(s, verb_branch, other, &err), -1);
+		assert_int_equal(err.code, E_REFUSED);
+		assert_string_equal(err.text, text);
+		assert_live(s, 1, s->oid[0]);
+		assert_no_leftovers(s);
+		assert_int_equal(count_slots(s), 1);
+	}
+	assert_ok(repo_head_name(s->repo, &head, &err), err);
+	assert_string_equal(head, MASTER);
+	unlinkat(s->work_fd, "vendor", AT_REMOVEDIR);
+	const char *good = commit_version(s, "three"); /* without any of it */
+	assert_ok(repo_set_ref(s->repo, "refs/heads/other", good, NULL, "push", &err), err);
+	assert_ok(call_verb(s, verb_branch, other, &err), err);
+	assert_live(s, 2, good);
+}
+
+static void what_cannot_go_live_does_not_where_nothing_is(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad_commits); i++) {
+		move_ref(s, bad_commits[i](s));
+		assert_int_equal(call_verb(s, verb_redeploy, NULL, &err), -1);
+		assert_int_equal(err.code, E_REFUSED);
+		assert_int_equal(release_current(&s->app), 0);
+		assert_no_leftovers(s);
+		assert_int_equal(count_slots(s), 0);
+	}
+}
+
+static void redeploying_asks_app_ini_again(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+
+	commit_version(s, "one");
+	work_file(s, "app.ini", "[production]\nplatform = static\npackages = no-such-thing\n");
+	push(s, work_commit(s)); /* it was installed then */
+	assert_int_equal(call_verb(s, verb_redeploy, NULL, &err), -1);
+	assert_int_equal(err.code, E_REFUSED);
+	assert_live(s, 1, s->oid[1]);
 	assert_no_leftovers(s);
 }
 
@@ -650,6 +750,9 @@ int main(void)
 		STORE_TEST(the_spare_slot_makes_the_next_push_its_own_difference),
 		STORE_TEST(a_ref_moved_by_hand_is_deployed),
 		STORE_TEST(a_ref_moved_by_hand_to_what_cannot_go_live_goes_back),
+		STORE_TEST(a_branch_with_what_cannot_go_live_is_not_deployed),
+		STORE_TEST(what_cannot_go_live_does_not_where_nothing_is),
+		STORE_TEST(redeploying_asks_app_ini_again),
 		STORE_TEST(a_live_release_that_is_gone_falls_back_and_comes_again),
 		STORE_TEST(what_killed_programs_left_is_no_obstacle),
 		STORE_TEST(release_refs_are_what_releases_there_are),

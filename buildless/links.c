@@ -1,4 +1,4 @@
-#include "hooks/links.h"
+#include "buildless/links.h"
 
 #include "common/names.h"
 

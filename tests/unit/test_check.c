@@ -1,30 +1,30 @@
-/* What a pushed tree may hold, and what its app.ini may ask for. */
+/* What a tree may hold, and what its app.ini may ask for. */
 #include "gitrepo.h"
+#include "buildless/check.h"
 #include "common/names.h"
-#include "hooks/gate.h"
 
-struct gated {
+struct checked {
 	struct repo *repo;
 	struct strv errors, warnings;
 	struct appini ini;
 };
 
-static void gate_from(const struct git_tmp *g, const char *old_tree, const char *tree,
-		      struct gated *out)
+static void check_from(const struct git_tmp *g, const char *old_tree, const char *tree,
+		       struct checked *out)
 {
 	struct app app = {.name = "blog"};
 	struct error err = ERROR_INIT;
 
-	*out = (struct gated){0};
+	*out = (struct checked){0};
 	if (repo_open(&out->repo, g->repo, false, &err) == -1 ||
-	    gate_tree(out->repo, &app, old_tree, tree, &out->ini, &out->errors, &out->warnings,
-		      &err) == -1) {
+	    check_tree(out->repo, &app, old_tree, tree, &out->ini, &out->errors, &out->warnings,
+		       &err) == -1) {
 		print_error("%s\n", err.text);
 		fail();
 	}
 }
 
-static void gate_release(struct gated *r)
+static void checked_release(struct checked *r)
 {
 	appini_release(&r->ini);
 	strv_free_p(&r->errors);
@@ -54,15 +54,15 @@ static void assert_has(const struct strv *list, const char *start)
 static void assert_refused(const struct git_tmp *g, const char *old_tree, const char *tree,
 			   const char *const *texts, size_t n)
 {
-	struct gated r;
+	struct checked r;
 
-	gate_from(g, old_tree, tree, &r);
+	check_from(g, old_tree, tree, &r);
 	for (size_t i = 0; i < n; i++)
 		assert_has(&r.errors, texts[i]);
 	for (size_t i = n; i < r.errors.n; i++)
 		print_error("  %s\n", r.errors.v[i]);
 	assert_int_equal(r.errors.n, n);
-	gate_release(&r);
+	checked_release(&r);
 }
 
 #define REFUSED(g, old, tree, ...)                                                                 \
@@ -71,13 +71,13 @@ static void assert_refused(const struct git_tmp *g, const char *old_tree, const 
 
 static void assert_taken(const struct git_tmp *g, const char *old_tree, const char *tree)
 {
-	struct gated r;
+	struct checked r;
 
-	gate_from(g, old_tree, tree, &r);
+	check_from(g, old_tree, tree, &r);
 	for (size_t i = 0; i < r.errors.n; i++)
 		print_error("%s\n", r.errors.v[i]);
 	assert_int_equal(r.errors.n, 0);
-	gate_release(&r);
+	checked_release(&r);
 }
 
 static void put_app(const struct git_tmp *g)
@@ -125,16 +125,16 @@ static void app_ini_may_be_a_link_in_the_tree(void **state)
 {
 	const struct git_tmp *g = *state;
 	char tree[OID_HEX];
-	struct gated r;
+	struct checked r;
 
 	git_put(g, "src/blog/app.ini", "[production]\nrunner = src/blog/app.py\n");
 	git_put(g, "src/blog/app.py", "x");
 	git_link(g, "app.ini", "src/blog/app.ini");
 	git_tree(g, tree);
-	gate_from(g, "", tree, &r);
+	check_from(g, "", tree, &r);
 	assert_int_equal(r.errors.n, 0);
 	assert_string_equal(r.ini.runner, "src/blog/app.py");
-	gate_release(&r);
+	checked_release(&r);
 	git_link(g, "app.ini", "src/app.ini");
 	git_tree(g, tree);
 	REFUSED(g, "", tree, "app.ini: it cannot be read: 'app.ini': there is no 'src/app.ini' in");
@@ -196,19 +196,19 @@ static void a_module_that_is_not_found_is_only_a_warning(void **state)
 {
 	const struct git_tmp *g = *state;
 	char tree[OID_HEX];
-	struct gated r;
+	struct checked r;
 
 	git_put(g, "app.ini", "[production]\nrunner = shop.wsgi:application\n");
 	git_tree(g, tree);
-	gate_from(g, "", tree, &r);
+	check_from(g, "", tree, &r);
 	assert_int_equal(r.errors.n, 0);
 	assert_has(&r.warnings, "app.ini:2: no module 'shop.wsgi' at the top of the tree");
-	gate_release(&r);
+	checked_release(&r);
 	git_put(g, "src/shop/wsgi/__init__.py", "x");
 	git_tree(g, tree);
-	gate_from(g, "", tree, &r);
+	check_from(g, "", tree, &r);
 	assert_int_equal(r.warnings.n, 0);
-	gate_release(&r);
+	checked_release(&r);
 }
 
 static void a_static_app_has_a_static_directory(void **state)
