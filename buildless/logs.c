@@ -94,6 +94,20 @@ static const char *last_lines(const struct strbuf *text, size_t lines)
 	return lines ? start : at;
 }
 
+/* Behind the time that s6-log wrote: "2026-11-23 11:30:31.214673315  ". */
+static const char *without_time(const char *line, size_t len)
+{
+	static const char form[] = "0000-00-00 00:00:00.000000000  ";
+	size_t form_len = strlen(form);
+
+	if (len < form_len)
+		return line;
+	for (size_t i = 0; i < form_len; i++)
+		if (form[i] == '0' ? line[i] < '0' || line[i] > '9' : line[i] != form[i])
+			return line;
+	return line + form_len;
+}
+
 void logs_show_end(const struct app *app, unsigned release, size_t lines, FILE *to)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
@@ -106,8 +120,9 @@ void logs_show_end(const struct app *app, unsigned release, size_t lines, FILE *
 	for (const char *at = last_lines(&text, lines); *at;) {
 		autostrbuf struct strbuf line = STRBUF_INIT;
 		size_t len = strcspn(at, "\n");
+		const char *text_at = without_time(at, len);
 
-		name_add_printable(&line, at, len);
+		name_add_printable(&line, text_at, len - (size_t)(text_at - at));
 		fprintf(to, "silver: | %s\n", strbuf_str(&line));
 		at += len + (at[len] == '\n');
 	}

@@ -5,8 +5,8 @@
 #pragma once
 #include "buildless/release.h"
 
-/* The last `lines` lines on `to`, each with "silver: | " in front; nothing where there is no log.
- */
+/* The last `lines` lines on `to`, each with "silver: | " in place of its time; nothing where there
+ * is no log. */
 void logs_show_end(const struct app *app, unsigned release, size_t lines, FILE *to);
 /* The last `lines` lines on stdout, as they are. release 0: the live one. E_NOTFOUND: no such log.
  * With follow it goes on with what is written, over flips if release is 0, until stdout is gone. */

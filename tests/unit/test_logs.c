@@ -183,6 +183,31 @@ static void what_an_app_wrote_is_shown_printable(void **state)
 	free(text);
 }
 
+static void the_end_is_shown_without_the_times_of_the_log(void **state)
+{
+	struct store *s = *state;
+	autoclose int dir = log_dir(s, 1);
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	append(dir, "2026-11-23 11:30:31.214673315  Traceback:\n"
+		    "2026-11-23 11:30:31.214673316    File \"app.py\"\n"
+		    "2026-11-23 11:30:31.214673317  \n"
+		    "2026-11-23 11:30:31 the app's own\n"
+		    "2026-11-23 11:30:31.21467331x  not quite\n"
+		    "2026-11-23 11:30:31.2");
+	logs_show_end(&s->app, 1, 20, to);
+	fclose(to);
+	assert_string_equal(text, "silver: | Traceback:\n"
+				  "silver: |   File \"app.py\"\n"
+				  "silver: | \n"
+				  "silver: | 2026-11-23 11:30:31 the app's own\n"
+				  "silver: | 2026-11-23 11:30:31.21467331x  not quite\n"
+				  "silver: | 2026-11-23 11:30:31.2\n");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +216,7 @@ int main(void)
 		STORE_TEST(following_goes_on_over_rotation_and_flips_until_nobody_reads),
 		STORE_TEST(following_one_release_does_not_leave_it),
 		STORE_TEST(what_an_app_wrote_is_shown_printable),
+		STORE_TEST(the_end_is_shown_without_the_times_of_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
