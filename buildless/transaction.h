@@ -55,7 +55,7 @@ MUST_CHECK int transaction_recover_links(struct app *app, struct repo *repo, str
 /* All of it (docs/CONTRACT.md, "recovery"), then live processes running if start_processes. */
 MUST_CHECK int transaction_recover(struct app *app, struct repo *repo, bool start_processes,
 				   struct error *err);
-/* After the answer: recover, drain, publish refs, prune, spare slot. */
+/* After the answer: recover, drain, publish refs, prune, spare slot, delete what is left over. */
 MUST_CHECK int transaction_settle(struct app *app, struct repo *repo, struct error *err);
 /* A whole deploy of a commit that the ref already names (post-receive without a staged release,
  * redeploy, recovery by hand). flags: 0 or the following. *out is the caller's:

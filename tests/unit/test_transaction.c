@@ -660,6 +660,42 @@ static void what_killed_programs_left_is_no_obstacle(void **state)
 	assert_live(s, 2, s->oid[1]);
 }
 
+#define HOUR 3600L
+
+static void put_quarantine(const struct store *s, const char *name, time_t age_s)
+{
+	autofree char *dir = xasprintf("repo.git/objects/%s", name),
+		      *pack = xasprintf("%s/pack", dir), *file = xasprintf("%s/tmp_pack_x", pack);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - age_s}};
+
+	assert_int_equal(mkdirat(s->app.fd, dir, 0700), 0);
+	assert_int_equal(mkdirat(s->app.fd, pack, 0700), 0);
+	put_file(s->app.fd, file, "PACK");
+	assert_int_equal(utimensat(s->app.fd, dir, times, 0), 0);
+}
+
+static void what_killed_pushes_received_is_removed_after_a_day(void **state)
+{
+	struct store *s = *state;
+
+	put_quarantine(s, "tmp_objdir-incoming-first", 25 * HOUR);
+	settle(s); /* nothing is live */
+	assert_false(there(s->app.fd, "repo.git/objects/tmp_objdir-incoming-first"));
+	push(s, commit_version(s, "one"));
+	put_quarantine(s, "tmp_objdir-incoming-old", 25 * HOUR);
+	put_quarantine(s, "tmp_objdir-incoming-new", 23 * HOUR);
+	put_quarantine(s, "tmp_objdir-incoming-future", -HOUR);
+	put_quarantine(s, "mine", 25 * HOUR);
+	assert_int_equal(symlinkat("mine", s->app.fd, "repo.git/objects/tmp_objdir-incoming-link"),
+			 0);
+	settle(s);
+	assert_false(there(s->app.fd, "repo.git/objects/tmp_objdir-incoming-old"));
+	assert_true(there(s->app.fd, "repo.git/objects/tmp_objdir-incoming-new/pack/tmp_pack_x"));
+	assert_true(there(s->app.fd, "repo.git/objects/tmp_objdir-incoming-future"));
+	assert_true(there(s->app.fd, "repo.git/objects/mine/pack/tmp_pack_x"));
+	assert_live(s, 1, s->oid[0]);
+}
+
 static void release_refs_are_what_releases_there_are(void **state)
 {
 	struct store *s = *state;
@@ -755,6 +791,7 @@ int main(void)
 		STORE_TEST(redeploying_asks_app_ini_again),
 		STORE_TEST(a_live_release_that_is_gone_falls_back_and_comes_again),
 		STORE_TEST(what_killed_programs_left_is_no_obstacle),
+		STORE_TEST(what_killed_pushes_received_is_removed_after_a_day),
 		STORE_TEST(release_refs_are_what_releases_there_are),
 		STORE_TEST(the_deploy_ref_is_heads_else_master_or_main),
 		STORE_TEST(recovery_of_a_first_push_to_main_sets_head),
