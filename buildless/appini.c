@@ -39,8 +39,7 @@ static void PRINTF_LIKE(4, 0)
 {
 	autofree char *text = NULL;
 
-	if (vasprintf(&text, fmt, args) == -1)
-		abort();
+	text = xvasprintf(fmt, args);
 	if (line)
 		strv_addf(list, "app.ini:%u: %s", line, text);
 	else

@@ -19,8 +19,7 @@ void report_step(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) == -1)
-		abort();
+	text = xvasprintf(fmt, args);
 	va_end(args);
 	write_lines("", text);
 }

@@ -257,8 +257,7 @@ void ini_addf(struct strbuf *s, const char *key, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	if (vasprintf(&value, fmt, args) == -1)
-		abort();
+	value = xvasprintf(fmt, args);
 	va_end(args);
 	ini_add(s, key, value);
 }

@@ -84,7 +84,7 @@ char *xstrndup(const char *s, size_t n)
 	return or_abort(strndup(s, n));
 }
 
-static PRINTF_LIKE(1, 0) char *format(const char *fmt, va_list args)
+char *xvasprintf(const char *fmt, va_list args)
 {
 	char *out = NULL;
 
@@ -99,7 +99,7 @@ char *xasprintf(const char *fmt, ...)
 	char *out;
 
 	va_start(args, fmt);
-	out = format(fmt, args);
+	out = xvasprintf(fmt, args);
 	va_end(args);
 	return out;
 }
@@ -155,7 +155,7 @@ void strbuf_addf(struct strbuf *s, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	text = format(fmt, args);
+	text = xvasprintf(fmt, args);
 	va_end(args);
 	strbuf_addstr(s, text);
 }
@@ -217,7 +217,7 @@ void strv_addf(struct strv *s, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	strv_take(s, format(fmt, args));
+	strv_take(s, xvasprintf(fmt, args));
 	va_end(args);
 }
 

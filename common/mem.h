@@ -31,6 +31,7 @@ void *xrealloc_array(void *p, size_t count, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
+char *xvasprintf(const char *fmt, va_list args) PRINTF_LIKE(1, 0);
 
 /* A growing byte string, always with a NUL behind buf[len]. Zero-initialise with STRBUF_INIT. */
 struct strbuf {

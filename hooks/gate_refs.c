@@ -36,8 +36,7 @@ static int PRINTF_LIKE(2, 3) found(struct gate *g, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) == -1)
-		abort();
+	text = xvasprintf(fmt, args);
 	va_end(args);
 	strv_add(g->errors, text);
 	return 1;

@@ -128,8 +128,7 @@ static int bad_use(const struct command *c, struct error *err, const char *fmt, 
 	va_list args;
 
 	va_start(args, fmt);
-	if (vasprintf(&what, fmt, args) == -1)
-		abort();
+	what = xvasprintf(fmt, args);
 	va_end(args);
 	return error_set(err, E_USAGE, "%s\n%s", what, usage);
 }

@@ -109,8 +109,7 @@ static void client_log(const struct client *c, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) == -1)
-		abort();
+	text = xvasprintf(fmt, args);
 	va_end(args);
 	name_add_printable(&line, text, strlen(text));
 	log_line("%s %u: %s%s%s", c->local ? "local" : "session", c->number,

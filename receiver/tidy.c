@@ -11,21 +11,34 @@ static int open_existing(const struct node *node, const char *path, int *fd, str
 	return 0;
 }
 
-static bool is_release_kept(const struct node *node, const char *app, const char *number)
-{
-	autofree char *path = xasprintf("apps/%s/releases/%s", app, number);
+/* Is `number` of a directory of numbers still wanted? */
+struct tidying {
+	const struct node *node;
+	const char *app;
+	unsigned only, except; /* 0: no such */
+};
+typedef bool (*is_wanted_fn)(const struct tidying *t, unsigned number);
 
-	return fs_exists(node->fd, path);
+static bool release_is_kept(const struct tidying *t, unsigned number)
+{
+	autofree char *path = xasprintf("apps/%s/releases/%u", t->app, number);
+
+	return fs_exists(t->node->fd, path);
 }
 
-static int remove_tmp(const struct node *node, const char *app, unsigned only, unsigned except,
-		      struct error *err)
+static bool tmp_is_used(const struct tidying *t, unsigned number)
 {
-	autofree char *path = xasprintf("data/%s/tmp", app);
+	return number == t->except || (t->only && number != t->only);
+}
+
+/* Whatever is in there and is no number is not ours. */
+static int remove_numbers(const struct tidying *t, const char *path, is_wanted_fn is_wanted,
+			  struct error *err)
+{
 	autostrv struct strv names = STRV_INIT;
 	autoclose int fd = -1;
 
-	if (open_existing(node, path, &fd, err) == -1)
+	if (open_existing(t->node, path, &fd, err) == -1)
 		return -1;
 	if (fd == -1)
 		return 0;
@@ -34,8 +47,7 @@ static int remove_tmp(const struct node *node, const char *app, unsigned only, u
 	for (size_t i = 0; i < names.n; i++) {
 		uint64_t number;
 
-		if (!str_to_uint(names.v[i], INT32_MAX, &number) || number == except ||
-		    (only && number != only))
+		if (!str_to_uint(names.v[i], INT32_MAX, &number) || is_wanted(t, (unsigned)number))
 			continue;
 		if (fs_remove_tree(fd, names.v[i], err) == -1)
 			return error_prefix(err, "tidying '%s'", path);
@@ -43,38 +55,26 @@ static int remove_tmp(const struct node *node, const char *app, unsigned only, u
 	return 0;
 }
 
-static int remove_logs(const struct node *node, const char *app, struct error *err)
+static int remove_tmp(const struct tidying *t, struct error *err)
 {
-	autofree char *path = xasprintf("log/%s", app);
-	autostrv struct strv names = STRV_INIT;
-	autoclose int fd = -1;
+	autofree char *path = xasprintf("data/%s/tmp", t->app);
 
-	if (open_existing(node, path, &fd, err) == -1)
-		return -1;
-	if (fd == -1)
-		return 0;
-	if (fs_list(fd, &names, err) == -1)
-		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		uint64_t number;
-
-		if (!str_to_uint(names.v[i], INT32_MAX, &number) ||
-		    is_release_kept(node, app, names.v[i]))
-			continue;
-		if (fs_remove_tree(fd, names.v[i], err) == -1)
-			return error_prefix(err, "tidying '%s'", path);
-	}
-	return 0;
+	return remove_numbers(t, path, tmp_is_used, err);
 }
 
 int tidy_release(const struct node *node, const char *app, unsigned release, struct error *err)
 {
-	return remove_tmp(node, app, release, 0, err);
+	const struct tidying t = {.node = node, .app = app, .only = release};
+
+	return remove_tmp(&t, err);
 }
 
 int tidy_others(const struct node *node, const char *app, unsigned live, struct error *err)
 {
-	if (remove_tmp(node, app, 0, live, err) == -1)
+	const struct tidying t = {.node = node, .app = app, .except = live};
+	autofree char *log = xasprintf("log/%s", app);
+
+	if (remove_tmp(&t, err) == -1)
 		return -1;
-	return remove_logs(node, app, err);
+	return remove_numbers(&t, log, release_is_kept, err);
 }
