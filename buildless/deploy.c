@@ -2,6 +2,7 @@
  * app's owner, in the environment of docs/CONTRACT.md. */
 #include <signal.h>
 #include "buildless/app.h"
+#include "buildless/report.h"
 #include "buildless/verbs.h"
 #include "common/lock.h"
 
@@ -9,6 +10,7 @@ enum { /* what main() sets up before the verb */
        NEED_REPO = 1,
        NEED_LOCK = 2, /* waits for the app's lock as long as a push does */
        TRY_LOCK = 4,  /* leaves without a word when somebody else has it */
+       TELL_LIVE = 8, /* a refusal ends with what is live, as that of a push does */
 };
 
 static const struct verb {
@@ -19,12 +21,13 @@ static const struct verb {
 } verbs[] = {
 	{"status", verb_status, 0, "[--json]", "what is live"},
 	{"releases", verb_releases, 0, "[--json]", "the releases that are kept"},
-	{"rollback", verb_rollback, NEED_REPO | NEED_LOCK, "[RELEASE]",
+	{"rollback", verb_rollback, NEED_REPO | NEED_LOCK | TELL_LIVE, "[RELEASE]",
 	 "make the previous release live, or RELEASE"},
-	{"activate", verb_activate, NEED_REPO | NEED_LOCK, "RELEASE", "make a kept release live"},
-	{"redeploy", verb_redeploy, NEED_REPO | NEED_LOCK, "",
+	{"activate", verb_activate, NEED_REPO | NEED_LOCK | TELL_LIVE, "RELEASE",
+	 "make a kept release live"},
+	{"redeploy", verb_redeploy, NEED_REPO | NEED_LOCK | TELL_LIVE, "",
 	 "make a new release of the live commit"},
-	{"branch", verb_branch, NEED_REPO | NEED_LOCK, "[BRANCH]",
+	{"branch", verb_branch, NEED_REPO | NEED_LOCK | TELL_LIVE, "[BRANCH]",
 	 "show or set the branch whose pushes are deployed"},
 	{"logs", verb_logs, 0, "[-f] [-n LINES] [--release RELEASE]",
 	 "what the app's processes wrote"},
@@ -79,6 +82,16 @@ static int run(const struct verb *verb, struct app *app, int argc, char **argv, 
 	return verb->run(&call, err);
 }
 
+/* Where the machine failed, "nothing was changed" would be a guess. */
+static int report_failure(const struct verb *verb, const struct app *app, const struct error *err)
+{
+	int status = error_report(err);
+
+	if ((verb->needs & TELL_LIVE) && err->code != E_SYSTEM)
+		report_unchanged(app);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb = argc > 2 ? find_verb(argv[1]) : NULL;
@@ -95,6 +108,7 @@ int main(int argc, char **argv)
 		r = error_set(&err, E_USAGE, "this channel belongs to '%s'", app.name);
 	else
 		r = run(verb, &app, argc - 3, argv + 3, &err);
+	r = r == -1 ? report_failure(verb, &app, &err) : 0;
 	app_release(&app);
-	return r == -1 ? error_report(&err) : 0;
+	return r;
 }

@@ -86,6 +86,7 @@ ok '  it cannot become the deploy branch'            equal $status 1
 ok '  with the link named'                           said 'static/secret: a link that leaves the tree' "$TMP/branch.err"
 ok '  and the submodule'                             said 'vendor: a submodule' "$TMP/branch.err"
 ok '  and how many there are'                        said 'cannot be deployed: 2 problems' "$TMP/branch.err"
+ok '  the last line says what is live'               grep -q '^silver: nothing was changed; release [0-9]* is live$' "$TMP/branch.err"
 ok '  the branch is what it was'                     equal "$(verb branch blog)" master
 ok '  live unchanged'                                unchanged
 app_git update-ref refs/heads/master "$(git -C "$REPO" rev-parse hostile)"
