@@ -40,11 +40,45 @@ static int flip_links(const struct app *app, unsigned live, unsigned release, st
 	return fs_rename_sync(app->fd, "next", app->fd, "current", err);
 }
 
+static int sync_dir(const struct app *app, const char *path, struct error *err)
+{
+	autoclose int fd = -1;
+
+	if (fs_open_dir(app->fd, path, &fd, err) == -1)
+		return err->code == E_NOTFOUND ? 0 : -1; /* a packed ref has no directory */
+	return fs_sync(fd, err) == -1 ? error_prefix(err, "directory '%s'", path) : 0;
+}
+
+/* git syncs the pack and the ref's file (core.fsync=all), but no directory: without this the disk
+ * may hold the flip and still the old ref. From refs/heads down, since a new branch may have
+ * brought its directories. */
+static int sync_what_git_renamed(const struct app *app, const char *branch, struct error *err)
+{
+	autofree char *path = xasprintf("repo.git/refs/heads/%s", branch);
+
+	if (sync_dir(app, "repo.git/objects/pack", err) == -1)
+		return -1;
+	for (char *slash = path + strlen("repo.git/refs/heads"); slash;
+	     slash = strchr(slash + 1, '/')) {
+		int r;
+
+		*slash = '\0';
+		r = sync_dir(app, path, err);
+		*slash = '/';
+		if (r == -1)
+			return -1;
+	}
+	return 0;
+}
+
 int flip(const struct app *app, unsigned release, struct error *err)
 {
+	autorelease struct release_info r = {0};
 	unsigned live = release_current(app);
 
-	if (release_mark_live(app, release, err) == -1)
+	if (release_read(app, release, &r, err) == -1 ||
+	    sync_what_git_renamed(app, r.branch, err) == -1 ||
+	    release_mark_live(app, release, err) == -1)
 		return -1;
 	return live == release ? drop_next(app, err) : flip_links(app, live, release, err);
 }
