@@ -265,15 +265,6 @@ int repo_delete_ref(struct repo *repo, const char *ref, struct error *err)
 	return r < 0 && r != GIT_ENOTFOUND ? fail(err, r, "delete", ref) : 0;
 }
 
-int repo_set_head(struct repo *repo, const char *branch_ref, struct error *err)
-{
-	autoref git_reference *done = NULL;
-	int r = git_reference_symbolic_create(&done, repo->git, "HEAD", branch_ref, true,
-					      "deploy branch");
-
-	return r < 0 ? fail(err, r, "set HEAD to", branch_ref) : 0;
-}
-
 /* Objects */
 
 static enum repo_type repo_type_from(git_object_t type)
@@ -369,8 +360,8 @@ static int start_walk(struct repo *repo, const struct strv *oids, git_revwalk **
 	return r == 0 ? git_revwalk_hide_glob(*walk, "refs/*") : r;
 }
 
-int repo_check_all_complete(struct repo *repo, const struct strv *oids, const struct strv *ends,
-			    struct error *err)
+int repo_check_complete(struct repo *repo, const struct strv *oids, const struct strv *ends,
+			struct error *err)
 {
 	git_revwalk *walk = NULL;
 	char hex[OID_HEX] = "";
@@ -392,15 +383,6 @@ int repo_check_all_complete(struct repo *repo, const struct strv *oids, const st
 	if (r == GIT_ENOTFOUND)
 		err->code = E_REFUSED;
 	return -1;
-}
-
-int repo_check_complete(struct repo *repo, const char *oid, struct error *err)
-{
-	autostrv struct strv one = STRV_INIT;
-	const struct strv none = STRV_INIT;
-
-	strv_add(&one, oid);
-	return repo_check_all_complete(repo, &one, &none, err);
 }
 
 static int read_blob(struct repo *repo, const char *oid, size_t max_bytes, git_odb_object **out,

@@ -66,13 +66,11 @@ void repo_commit_release(struct repo_commit *c);
  */
 MUST_CHECK int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX],
 				struct error *err);
-/* Is every parent of every commit there that `oid` has and the present refs have not? E_REFUSED: a
- * parent is missing (shallow). */
-MUST_CHECK int repo_check_complete(struct repo *repo, const char *oid, struct error *err);
-/* The same of several commits, in one walk. E_REFUSED also where it meets one of `ends` (may be
+/* Is every parent of every commit there that `oids` have and the present refs have not? One walk
+ * for all of them. E_REFUSED: a parent is missing (shallow), or it meets one of `ends` (may be
  * empty). */
-MUST_CHECK int repo_check_all_complete(struct repo *repo, const struct strv *oids,
-				       const struct strv *ends, struct error *err);
+MUST_CHECK int repo_check_complete(struct repo *repo, const struct strv *oids,
+				   const struct strv *ends, struct error *err);
 /* Blob content of at most max_bytes (larger: E_REFUSED). */
 MUST_CHECK int repo_read_blob(struct repo *repo, const char *oid, size_t max_bytes,
 			      struct strbuf *out, struct error *err);
@@ -127,4 +125,3 @@ MUST_CHECK int repo_hash_file(int fd, char oid[OID_HEX], struct error *err);
 MUST_CHECK int repo_set_ref(struct repo *repo, const char *ref, const char *oid, const char *old,
 			    const char *message, struct error *err);
 MUST_CHECK int repo_delete_ref(struct repo *repo, const char *ref, struct error *err);
-MUST_CHECK int repo_set_head(struct repo *repo, const char *branch_ref, struct error *err);

@@ -273,7 +273,7 @@ static int find_shallow(struct gate *g, struct error *err)
 	}
 	if (shallow_read(g->app, &g->ends, err) == -1)
 		return -1;
-	if (repo_check_all_complete(g->repo, &commits, &g->ends, err) == 0)
+	if (repo_check_complete(g->repo, &commits, &g->ends, err) == 0)
 		return 0;
 	g->shallow = true;
 	return err->code == E_REFUSED ? 0 : -1;
@@ -290,7 +290,7 @@ static int check_complete(struct gate *g, const struct push_ref *ref, const char
 	if (repo_peel_commit(g->repo, ref->new_oid, commit, err) == -1)
 		return err->code == E_NOTFOUND ? 0 : -1;
 	strv_add(&one, commit);
-	if (repo_check_all_complete(g->repo, &one, &g->ends, err) == 0)
+	if (repo_check_complete(g->repo, &one, &g->ends, err) == 0)
 		return 0;
 	if (err->code != E_REFUSED)
 		return -1;

@@ -165,11 +165,6 @@ void loop_child(struct loop *loop, struct child **slot, pid_t pid, bool whole_gr
 	*slot = c;
 }
 
-pid_t child_pid(const struct child *child)
-{
-	return child->pid;
-}
-
 void child_signal(const struct child *child, int signal_number)
 {
 	if (kill(-child->pid, signal_number) == -1)

@@ -34,7 +34,6 @@ typedef void (*child_fn)(void *ctx, int status);
 struct child;
 void loop_child(struct loop *loop, struct child **slot, pid_t pid, bool whole_group, child_fn fn,
 		void *ctx);
-pid_t child_pid(const struct child *child);
 /* A signal, to its group if it leads one. */
 void child_signal(const struct child *child, int signal_number);
 /* It is reaped all the same; fn is not called. Nothing at NULL. */

@@ -190,6 +190,8 @@ static void annotated_tags_are_peeled_where_asked(void **state)
 
 static void a_history_with_a_missing_parent_is_named(void **state)
 {
+	autostrv struct strv last = STRV_INIT;
+	const struct strv none = STRV_INIT;
 	struct store *s = *state;
 	struct error err = ERROR_INIT;
 
@@ -199,7 +201,8 @@ static void a_history_with_a_missing_parent_is_named(void **state)
 		work_file(s, "a", text);
 		work_commit(s);
 	}
-	assert_ok(repo_check_complete(s->repo, s->oid[2], &err), err);
+	strv_add(&last, s->oid[2]);
+	assert_ok(repo_check_complete(s->repo, &last, &none, &err), err);
 	/* a repository that got the last commit alone */
 	GIT(s, "work", "init", "-q", "--bare", "../shallow.git");
 	GIT(s, "work", "push", "-q", "../shallow.git", "HEAD:refs/heads/x");
@@ -210,7 +213,7 @@ static void a_history_with_a_missing_parent_is_named(void **state)
 	assert_int_equal(unlinkat(fd, parent, 0), 0);
 	autorepo struct repo *shallow = NULL;
 	assert_ok(repo_open(&shallow, dir, false, &err), err);
-	assert_int_equal(repo_check_complete(shallow, s->oid[2], &err), -1);
+	assert_int_equal(repo_check_complete(shallow, &last, &none, &err), -1);
 	assert_int_equal(err.code, E_REFUSED);
 }
 
