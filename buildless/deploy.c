@@ -9,8 +9,7 @@
 enum { /* what main() sets up before the verb */
        NEED_REPO = 1,
        NEED_LOCK = 2, /* waits for the app's lock as long as a push does */
-       TRY_LOCK = 4,  /* leaves without a word when somebody else has it */
-       TELL_LIVE = 8, /* a refusal ends with what is live, as that of a push does */
+       TELL_LIVE = 4, /* a refusal ends with what is live, as that of a push does */
 };
 
 static const struct verb {
@@ -34,7 +33,7 @@ static const struct verb {
 	{"verify", verb_verify, NEED_REPO, "[--json]", "compare the live files with their commit"},
 	{"recover", verb_recover, NEED_REPO | NEED_LOCK, "",
 	 "make the deploy branch and the live release agree"},
-	{"settle", verb_settle, NEED_REPO | TRY_LOCK, "", "what is left to do behind a push"},
+	{"settle", verb_settle, NEED_REPO | NEED_LOCK, "", "what is left to do behind a push"},
 };
 
 static const struct verb *find_verb(const char *name)
@@ -59,11 +58,10 @@ static int usage(void)
 static int take_lock(const struct verb *verb, const struct app *app, struct error *err)
 {
 	autofree char *holder = xasprintf("%s: %s", app->user, verb->name);
-	int wait_ms = verb->needs & TRY_LOCK ? 0 : app->node.lock_wait_ms;
 
-	if (!(verb->needs & (NEED_LOCK | TRY_LOCK)))
+	if (!(verb->needs & NEED_LOCK))
 		return 0;
-	return lock_take(app->lock_fd, holder, wait_ms, err);
+	return lock_take(app->lock_fd, holder, app->node.lock_wait_ms, err);
 }
 
 static int run(const struct verb *verb, struct app *app, int argc, char **argv, struct error *err)
@@ -71,11 +69,8 @@ static int run(const struct verb *verb, struct app *app, int argc, char **argv, 
 	autorepo struct repo *repo = NULL;
 	struct verb_call call = {.app = app, .argv = argv, .argc = argc};
 
-	if (take_lock(verb, app, err) == -1) {
-		if (err->code == E_BUSY && (verb->needs & TRY_LOCK))
-			return 0;
+	if (take_lock(verb, app, err) == -1)
 		return -1;
-	}
 	if ((verb->needs & NEED_REPO) && repo_open(&repo, app->repo_path, false, err) == -1)
 		return -1;
 	call.repo = repo;

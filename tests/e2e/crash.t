@@ -70,6 +70,23 @@ sweep pre-receive
 sweep post-receive
 ok '   nothing is left half' nothing_half
 
+# Somebody else may get the lock first when a killed push lets go of it (a backup, a curious operator): what finishes
+# the push waits its turn.
+wait_until 20 settled
+n=$((n + 1))
+commit_app $n
+echo 1 >"$TMP/crash/post-receive"
+rm -f "$TMP/crash/killed"
+{
+	wait_until 60 must_fail flock -n "$STATE/apps/$APP/lock" true # the push has it; we are next
+	flock "$STATE/apps/$APP/lock" sleep 1
+} &
+must_fail push
+: >"$TMP/crash/post-receive"
+ok '16 a push killed while somebody else waits for the lock' test -e "$TMP/crash/killed"
+ok '   goes live all the same' wait_until 20 serves $n
+wait $!
+
 # git receive-pack killed while it moves refs leaves its locks; as root they are the owner's
 wait_until 20 settled
 for lock in refs/heads/master.lock refs/heads/other.lock refs/tags/t.lock HEAD.lock packed-refs.lock refs/releases/.9.new; do
