@@ -31,6 +31,8 @@ static const struct verb {
 	{"logs", verb_logs, 0, "[-f] [-n LINES] [--release RELEASE]",
 	 "what the app's processes wrote"},
 	{"verify", verb_verify, NEED_REPO, "[--json]", "compare the live files with their commit"},
+	{"fsck", verb_fsck, NEED_LOCK, "[--json]",
+	 "do names, records, refs, slots and links agree"},
 	{"recover", verb_recover, NEED_REPO | NEED_LOCK, "",
 	 "make the deploy branch and the live release agree"},
 	{"settle", verb_settle, NEED_REPO | NEED_LOCK, "", "what is left to do behind a push"},

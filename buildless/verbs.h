@@ -23,3 +23,4 @@ int verb_status(struct verb_call *call, struct error *err);
 int verb_releases(struct verb_call *call, struct error *err);
 int verb_logs(struct verb_call *call, struct error *err);
 int verb_verify(struct verb_call *call, struct error *err);
+int verb_fsck(struct verb_call *call, struct error *err);

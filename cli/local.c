@@ -58,7 +58,12 @@ static int take_answer(int fd, int *status, struct error *err)
 	return result;
 }
 
-/* Keys can be managed before the node runs. */
+/* Keys can be managed before the node runs, and a node that does not run can be looked at. */
+static bool works_without_silverd(const struct request *request)
+{
+	return !strcmp(request->command->name, "user") || !strcmp(request->command->name, "fsck");
+}
+
 static int without_silverd(const struct node *node, char *const *words, size_t n, struct error *err)
 {
 	autofree char *program = proc_program("silver-root");
@@ -80,7 +85,7 @@ static int ask_node(const struct node *node, const struct request *request, char
 	int result;
 
 	if (control_connect(node, &fd, err) == -1) {
-		if (err->code == E_NOTFOUND && !strcmp(request->command->name, "user"))
+		if (err->code == E_NOTFOUND && works_without_silverd(request))
 			return without_silverd(node, words, n, err);
 		return -1;
 	}

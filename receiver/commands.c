@@ -28,6 +28,8 @@ static const struct command commands[] = {
 	{"user", "add NAME [--role R] [--app A]... | list [--json] | remove NAME",
 	 "who may do what; add reads public keys from standard input", ROLE_ADMIN, RAW | DRAIN,
 	 "silver-root", AS_ROOT, NULL, 0},
+	{"fsck", "[APP] [--json]", "do names, records, refs, slots and links agree", ROLE_ADMIN, 0,
+	 "silver-root", AS_ROOT, "--json", 1},
 	{"help", "[VERB]", "print this, or how to use one verb", ROLE_NONE, 0, NULL, AS_NOBODY,
 	 NULL, 1},
 

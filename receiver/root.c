@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/names.h"
 #include "common/node.h"
+#include "receiver/fsck_node.h"
 #include "receiver/provision.h"
 #include "receiver/tidy.h"
 #include "receiver/users.h"
@@ -106,6 +107,11 @@ static int verb_locate(const struct node *node, const struct words *w, struct er
 static int verb_user(const struct node *node, const struct words *w, struct error *err)
 {
 	return users_verb(node, w->v, w->n, STDIN_FILENO, stdout, err);
+}
+
+static int verb_fsck(const struct node *node, const struct words *w, struct error *err)
+{
+	return fsck_node(node, w->v, w->n, err);
 }
 
 /* The host that people are told: the shortest that leads to the app. */
@@ -212,6 +218,7 @@ static const struct verb verbs[] = {
 	{"stop", "APP RELEASE", 2, 2, verb_stop},
 	{"locate", "APP HOST", 2, 2, verb_locate},
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
+	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
 	{"user", "add|list|remove ...", 0, SIZE_MAX, verb_user},
 };
 

@@ -47,7 +47,7 @@ ok 'verify'                              anywhere '.' verify blog
 ok 'help'                                anywhere 'rollback' help
 ok 'help of one verb'                    anywhere 'usage' help rollback
 ok 'help lists every verb' \
-	equal "$(for v in apps status releases rollback activate redeploy logs run verify destroy create user help; do verb help | grep -Eq "^ *$v( |\$)" || echo $v; done)" ''
+	equal "$(for v in apps status releases rollback activate redeploy logs run verify fsck destroy create user help; do verb help | grep -Eq "^ *$v( |\$)" || echo $v; done)" ''
 ok 'JSON: apps'                          equal "$(json '[a["app"] for a in (d["apps"] if isinstance(d, dict) else d)]' apps)" "['blog']"
 ok 'JSON: status names the release'      equal "$(json 'd["live"]["release"]' status blog)" 2
 ok 'JSON: and the commit'                equal "$(json 'd["live"]["commit"]' status blog)" "$(git -C "$REPO" rev-parse HEAD)"

@@ -55,6 +55,7 @@ static void roles_may_what_the_table_says(void **state)
 		{"redeploy blog", ROLE_DEPLOY},
 		{"run blog ls -la", ROLE_DEPLOY},
 		{"verify blog", ROLE_DEPLOY},
+		{"fsck blog", ROLE_ADMIN},
 		{"branch blog main", ROLE_DEPLOY},
 		{"create blog", ROLE_DEPLOY},
 		{"destroy blog", ROLE_ADMIN},
@@ -79,7 +80,7 @@ static void every_command_has_a_row_in_the_role_test(void **state)
 	(void)state;
 	while (command_at(n))
 		n++;
-	assert_int_equal(n, 17); /* a new one belongs into the table above */
+	assert_int_equal(n, 18); /* a new one belongs into the table above */
 }
 
 static void an_app_that_one_may_not_see_is_one_that_does_not_exist(void **state)

@@ -1,0 +1,443 @@
+#include "buildless/fsck.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include "buildless/fsck_repo.h"
+#include "buildless/slot.h"
+#include "common/fs.h"
+#include "common/ini.h"
+
+#define ENV_MAX (1 << 20)
+
+enum rule {
+	UNKNOWN,
+	MISSING,
+	TYPE,
+	MODE,
+	OWNER,
+	LITTER,
+	UNREADABLE,
+	LINK_FORM,
+	LINK_DANGLES,
+	LINK_NOT_ACCEPTED,
+	NEXT_ACCEPTED,
+	NEXT_REFUSED,
+	NO_CURRENT,
+	RECORD,
+	RECORD_NUMBER,
+	ENV,
+	SLOT_LINK,
+	SLOT_DIRTY,
+	SLOT_TREE,
+	SLOT_RECORD,
+	SLOT_ORPHAN,
+	STAGED,
+};
+
+static const struct finding_rule rules[] = {
+	[UNKNOWN] = {FINDING_DAMAGE, "nothing but what silver makes is below apps/APP",
+		     "look at it, and move it away"},
+	[MISSING] = {FINDING_DAMAGE, "it is made with the app or the release",
+		     "silver redeploy APP, or put it back from a backup"},
+	[TYPE] = {FINDING_DAMAGE, "a name is always of one type (docs/CONTRACT.md)",
+		  "look at it, and put back what was there"},
+	[MODE] = {FINDING_DAMAGE, "modes are as docs/CONTRACT.md says", "chmod it"},
+	[OWNER] = {FINDING_DAMAGE, "all below apps/APP belongs to the app's owner and group",
+		   "chown it to the owner of apps/APP/repo.git"},
+	[LITTER] = {FINDING_PENDING, "what was not finished does not count",
+		    "the next recovery removes it"},
+	[UNREADABLE] = {FINDING_DAMAGE, "the app's owner can read all of the app",
+			"look at its mode and at the disk"},
+	[LINK_FORM] = {FINDING_DAMAGE, "it is a symlink to releases/N", "silver redeploy APP"},
+	[LINK_DANGLES] = {FINDING_DAMAGE, "current and previous lead to releases that are there",
+			  "the next recovery serves another release, and deploys the branch"},
+	[LINK_NOT_ACCEPTED] = {FINDING_DAMAGE, "what current or previous leads to was accepted",
+			       "silver redeploy APP"},
+	[NEXT_ACCEPTED] = {FINDING_PENDING, "next is gone when its release is live",
+			   "the next recovery makes that release live"},
+	[NEXT_REFUSED] = {FINDING_PENDING, "next is gone when its commit was not accepted",
+			  "the next recovery removes it"},
+	[NO_CURRENT] = {FINDING_DAMAGE, "where releases were accepted one is live",
+			"the next recovery deploys what the branch names"},
+	[RECORD] = {FINDING_DAMAGE, "a release without .new has a whole record",
+		    "silver redeploy APP, and move this release away"},
+	[RECORD_NUMBER] = {FINDING_DAMAGE, "a record has the number of its release",
+			   "silver redeploy APP, and move this release away"},
+	[ENV] = {FINDING_DAMAGE, "env is written with the record, which has its digest",
+		 "silver redeploy APP"},
+	[SLOT_LINK] = {FINDING_DAMAGE, "app leads to ../../slots/N, the slot of the record",
+		       "silver redeploy APP"},
+	[SLOT_DIRTY] = {FINDING_DAMAGE, "the slot that a release leads to is there, and clean",
+			"silver verify APP --all --repair"},
+	[SLOT_TREE] = {FINDING_DAMAGE, "a release's slot holds the release's tree",
+		       "silver verify APP --all --repair"},
+	[SLOT_RECORD] = {FINDING_DAMAGE, "slots/N.ini says which tree the slot holds",
+			 "remove it: the slot is laid out anew when it is used next"},
+	[SLOT_ORPHAN] = {FINDING_DAMAGE, "slots/N.ini is there only while slots/N is", "remove it"},
+	[STAGED] = {FINDING_PENDING, "a release that was not accepted goes",
+		    "the next recovery removes it"},
+};
+
+struct fsck {
+	const struct app *app;
+	struct repo *repo;
+	struct findings *f;
+	struct stat owner; /* of repo.git: the app's */
+	char head[OID_HEX];
+	unsigned current, next;
+};
+
+/* path is below apps/APP. */
+static void found(const struct fsck *s, enum rule rule, const char *path, const char *what, ...)
+	PRINTF_LIKE(4, 5);
+static void found(const struct fsck *s, enum rule rule, const char *path, const char *what, ...)
+{
+	autofree char *where = xasprintf("apps/%s/%s", s->app->name, path), *text = NULL;
+	va_list args;
+
+	va_start(args, what);
+	text = xvasprintf(what, args);
+	va_end(args);
+	findings_add(s->f, &rules[rule], where, "%s", text);
+}
+
+/* Names */
+
+struct known {
+	const char *name;
+	mode_t type, mode;
+	bool needed;
+};
+
+static const struct known app_names[] = {
+	{"repo.git", S_IFDIR, 0700, true},  {"lock", S_IFREG, 0640, true},
+	{"config", S_IFDIR, 0750, true},    {"slots", S_IFDIR, 0755, true},
+	{"releases", S_IFDIR, 0755, true},  {"current", S_IFLNK, 0777, false},
+	{"previous", S_IFLNK, 0777, false}, {"next", S_IFLNK, 0777, false},
+};
+
+static const struct known release_names[] = {
+	{"record.ini", S_IFREG, 0644, true}, {"env", S_IFREG, 0640, true},
+	{"app", S_IFLNK, 0777, true},        {"run", S_IFDIR, 01771, true},
+	{"live", S_IFREG, 0644, false},      {"times.ini", S_IFREG, 0644, false},
+};
+
+static const struct known a_release = {"", S_IFDIR, 0755, true};
+static const struct known a_slot = {"", S_IFDIR, 0755, true};
+static const struct known a_slot_record = {"", S_IFREG, 0644, true};
+
+/* Type, owner and mode; false: it is not what it should be, or not there. A file may be shut more
+ * than it has to be: the umask of who made it. */
+static bool check_one(const struct fsck *s, const char *path, const struct known *k)
+{
+	mode_t mode;
+	struct stat st;
+
+	if (fstatat(s->app->fd, path, &st, AT_SYMLINK_NOFOLLOW) == -1) {
+		if (k->needed || errno != ENOENT)
+			found(s, errno == ENOENT ? MISSING : UNREADABLE, path, "%s",
+			      errno == ENOENT ? "it is not there" : strerror(errno));
+		return false;
+	}
+	mode = st.st_mode & 07777;
+	if ((st.st_mode & S_IFMT) != k->type) {
+		found(s, TYPE, path, "it is not a %s",
+		      k->type == S_IFDIR   ? "directory"
+		      : k->type == S_IFLNK ? "symlink"
+					   : "file");
+		return false;
+	}
+	if (st.st_uid != s->owner.st_uid || st.st_gid != s->owner.st_gid)
+		found(s, OWNER, path, "it belongs to %u:%u, not %u:%u", (unsigned)st.st_uid,
+		      (unsigned)st.st_gid, (unsigned)s->owner.st_uid, (unsigned)s->owner.st_gid);
+	if (k->type == S_IFDIR ? mode != k->mode : (mode & ~k->mode) != 0)
+		found(s, MODE, path, "its mode is %04o, not %04o", (unsigned)mode,
+		      (unsigned)k->mode);
+	return true;
+}
+
+static bool is_litter(const char *name)
+{
+	return name[0] == '.' && str_ends(name, ".new");
+}
+
+static bool is_known(const struct known *table, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool list(const struct fsck *s, const char *path, struct strv *names)
+{
+	struct error err = ERROR_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(s->app->fd, path, &fd, &err) == 0 && fs_list(fd, names, &err) == 0)
+		return true;
+	if (err.code != E_NOTFOUND) /* absent: told by check_one() */
+		found(s, UNREADABLE, path, "%s", err.text);
+	return false;
+}
+
+/* What is in a directory ("": apps/APP itself), beside a table of what may be. */
+static void check_names(const struct fsck *s, const char *dir, const struct known *table, size_t n)
+{
+	autostrv struct strv names = STRV_INIT;
+	const char *slash = *dir ? "/" : "";
+
+	if (!list(s, *dir ? dir : ".", &names))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		autofree char *path = xasprintf("%s%s%s", dir, slash, table[i].name);
+
+		check_one(s, path, &table[i]);
+	}
+	for (size_t i = 0; i < names.n; i++) {
+		autofree char *path = xasprintf("%s%s%s", dir, slash, names.v[i]);
+
+		if (is_litter(names.v[i]))
+			found(s, LITTER, path, "a write that was not finished");
+		else if (!is_known(table, n, names.v[i]))
+			found(s, UNKNOWN, path, "nothing of this name belongs here");
+	}
+}
+
+/* Links */
+
+static bool has_record(const struct fsck *s, unsigned number)
+{
+	autofree char *path = xasprintf("releases/%u/record.ini", number);
+
+	return fs_exists(s->app->fd, path);
+}
+
+/* The number in the link's text; 0: there is no such link, or it is told. */
+static unsigned link_number(const struct fsck *s, const char *link)
+{
+	autofree char *target = NULL, *right = NULL;
+	struct error err = ERROR_INIT;
+	uint64_t number = 0;
+
+	if (fs_read_link(s->app->fd, link, &target, &err) == -1)
+		return 0;
+	if (str_starts(target, "releases/"))
+		str_to_uint(target + strlen("releases/"), UINT32_MAX, &number);
+	right = xasprintf("releases/%llu", (unsigned long long)number);
+	if (number > 0 && strcmp(right, target) == 0)
+		return (unsigned)number;
+	found(s, LINK_FORM, link, "it leads to '%s'", target);
+	return 0;
+}
+
+static unsigned check_link(const struct fsck *s, const char *link)
+{
+	unsigned number = link_number(s, link);
+
+	if (!number)
+		return 0;
+	if (!has_record(s, number)) {
+		found(s, LINK_DANGLES, link, "release %u is not there", number);
+		return 0;
+	}
+	if (!release_is_live(s->app, number))
+		found(s, LINK_NOT_ACCEPTED, link, "release %u has no 'live'", number);
+	return number;
+}
+
+static unsigned check_next(const struct fsck *s)
+{
+	autorelease struct release_info r = {0};
+	unsigned number = link_number(s, "next");
+	struct error err = ERROR_INIT;
+
+	if (!number)
+		return 0;
+	if (release_read(s->app, number, &r, &err) == 0 && strcmp(r.commit, s->head) == 0)
+		found(s, NEXT_ACCEPTED, "next", "release %u was accepted", number);
+	else
+		found(s, NEXT_REFUSED, "next", "release %u was not accepted", number);
+	return number;
+}
+
+/* Releases */
+
+static void check_env(const struct fsck *s, const struct release_info *r)
+{
+	autofree char *path = xasprintf("releases/%u/env", r->number);
+	autostrbuf struct strbuf env = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	char digest[OID_HEX];
+
+	if (fs_read_file(s->app->fd, path, ENV_MAX, &env, &err) == -1) {
+		if (err.code != E_NOTFOUND)
+			found(s, UNREADABLE, path, "%s", err.text);
+		return;
+	}
+	repo_hash(strbuf_str(&env), env.len, digest);
+	if (strcmp(digest, r->env_digest) != 0)
+		found(s, ENV, path, "its digest is %.10s, the record says %.10s", digest,
+		      r->env_digest);
+}
+
+static void check_slot_of(const struct fsck *s, const struct release_info *r)
+{
+	autofree char *path = xasprintf("releases/%u/app", r->number);
+	struct error err = ERROR_INIT;
+	struct slot held;
+	unsigned slot;
+
+	if (!fs_exists(s->app->fd, path))
+		return;
+	if (release_slot(s->app, r->number, &slot, &err) == -1)
+		found(s, SLOT_LINK, path, "%s", err.text);
+	else if (slot != r->slot)
+		found(s, SLOT_LINK, path, "it leads to slot %u, the record says %u", slot, r->slot);
+	else if (slot_read(s->app, slot, &held, &err) == -1)
+		found(s, SLOT_DIRTY, path, "slot %u: %s", slot, err.text);
+	else if (strcmp(held.tree, r->tree) != 0)
+		found(s, SLOT_TREE, path, "slot %u holds tree %.10s, the release is %.10s", slot,
+		      held.tree, r->tree);
+}
+
+static void check_number(const struct fsck *s, const char *path, unsigned number)
+{
+	autoini struct ini ini = INI_INIT;
+	struct error err = ERROR_INIT;
+	const char *text = NULL;
+	uint64_t said = 0;
+
+	if (ini_read(s->app->fd, path, &ini, &err) == 0)
+		text = ini_get(&ini, "release", "number");
+	if (!text || !str_to_uint(text, UINT32_MAX, &said) || said != number)
+		found(s, RECORD_NUMBER, path, "it says %s", text ? text : "no number");
+}
+
+static void check_release(const struct fsck *s, unsigned number)
+{
+	autofree char *dir = xasprintf("releases/%u", number),
+		      *record = xasprintf("%s/record.ini", dir);
+	autorelease struct release_info r = {0};
+	struct error err = ERROR_INIT;
+
+	if (!check_one(s, dir, &a_release))
+		return;
+	check_names(s, dir, release_names, ARRAY_SIZE(release_names));
+	if (!has_record(s, number))
+		return;
+	if (release_read(s->app, number, &r, &err) == -1) {
+		found(s, RECORD, record, "%s", err.text);
+		return;
+	}
+	if (!r.live && number != s->next && number != s->current)
+		found(s, STAGED, dir, "it was not accepted");
+	check_number(s, record, number);
+	check_env(s, &r);
+	check_slot_of(s, &r);
+	if (s->repo)
+		fsck_repo_commit(s->app, s->repo, &r, s->f);
+}
+
+/* A number as we write them: "7", not "07". */
+static bool canonical(const char *name, unsigned *number)
+{
+	autofree char *right = NULL;
+	uint64_t value;
+
+	if (!str_to_uint(name, UINT32_MAX, &value))
+		return false;
+	right = xasprintf("%llu", (unsigned long long)value);
+	*number = (unsigned)value;
+	return strcmp(right, name) == 0;
+}
+
+static void check_releases(const struct fsck *s)
+{
+	autostrv struct strv names = STRV_INIT;
+	bool accepted = false;
+	unsigned number;
+
+	if (!list(s, "releases", &names))
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		autofree char *path = xasprintf("releases/%s", names.v[i]);
+
+		if (str_ends(names.v[i], ".new")) {
+			found(s, LITTER, path, "a release that was not finished, or not removed");
+		} else if (canonical(names.v[i], &number) && number > 0) {
+			check_release(s, number);
+			accepted = accepted || release_is_live(s->app, number);
+		} else {
+			found(s, UNKNOWN, path, "nothing of this name belongs here");
+		}
+	}
+	if (accepted && !s->next && !fs_exists(s->app->fd, "current"))
+		found(s, NO_CURRENT, "current", "it is not there");
+}
+
+/* Slots. One without a record, which no release leads to, is as it should be: its content is
+ * unknown, and it is laid out when it is used next. */
+
+static void check_slot_record(const struct fsck *s, const char *path, unsigned number)
+{
+	autofree char *dir = xasprintf("slots/%u", number);
+	struct error err = ERROR_INIT;
+	struct slot slot;
+
+	if (!check_one(s, path, &a_slot_record))
+		return;
+	if (!fs_exists(s->app->fd, dir))
+		found(s, SLOT_ORPHAN, path, "there is no slot %u", number);
+	else if (slot_read(s->app, number, &slot, &err) == -1)
+		found(s, SLOT_RECORD, path, "%s", err.text);
+}
+
+static void check_slots(const struct fsck *s)
+{
+	autostrv struct strv names = STRV_INIT;
+	unsigned number;
+
+	if (!list(s, "slots", &names))
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		autofree char *path = xasprintf("slots/%s", names.v[i]),
+			      *stem = xstrdup(names.v[i]);
+
+		if (str_ends(stem, ".ini"))
+			stem[strlen(stem) - strlen(".ini")] = '\0';
+		if (is_litter(names.v[i]))
+			found(s, LITTER, path, "a write that was not finished");
+		else if (str_starts(names.v[i], ".trash-"))
+			found(s, LITTER, path, "a slot that was moved aside");
+		else if (!canonical(stem, &number))
+			found(s, UNKNOWN, path, "nothing of this name belongs here");
+		else if (str_ends(names.v[i], ".ini"))
+			check_slot_record(s, path, number);
+		else
+			check_one(s, path, &a_slot);
+	}
+}
+
+int fsck_app(const struct app *app, struct repo *repo, struct findings *f, struct error *err)
+{
+	struct fsck s = {.app = app, .repo = repo, .f = f};
+
+	if (fstatat(app->fd, "repo.git", &s.owner, AT_SYMLINK_NOFOLLOW) == -1)
+		return error_sys(err, errno, "cannot see whose '%s' is", app->name);
+	check_names(&s, "", app_names, ARRAY_SIZE(app_names));
+	if (repo)
+		fsck_repo_head(app, repo, s.head, f);
+	s.next = check_next(&s);
+	s.current = check_link(&s, "current");
+	check_link(&s, "previous");
+	check_releases(&s);
+	check_slots(&s);
+	fsck_repo_names(app, f);
+	if (repo) {
+		fsck_repo_live(app, s.current, s.next, s.head, f);
+		fsck_repo_refs(app, repo, f);
+	}
+	return 0;
+}
