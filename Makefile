@@ -62,7 +62,7 @@ LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES
 LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_COMMON)
 
-PROGRAMS = silverd silver-session silver-root silver-hook silver-deploy silver-exec silver
+PROGRAMS = silverd silver-session silver-root silver-hook silver-activate silver-deploy silver-exec silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/post-receive
 
@@ -77,6 +77,8 @@ silver-root_MAIN    = receiver/root.c
 silver-root_LIBS    = $(LIB_RECEIVER)
 silver-hook_MAIN    = hooks/hook.c
 silver-hook_LIBS    = $(LIB_HOOKS)
+silver-activate_MAIN = hooks/activate.c
+silver-activate_LIBS = $(filter-out $(call pc,libgit2),$(LIB_HOOKS))
 silver-deploy_MAIN  = buildless/deploy.c
 silver-deploy_LIBS  = $(LIB_BUILDLESS)
 silver-exec_MAIN    = runtime/exec.c
@@ -103,9 +105,11 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call Q,CC    $<)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(HOOKS): $(B)/silver-hook
+# post-receive never needs libgit2, but for a push that nothing was staged for
+HOOK_post-receive = silver-activate
+$(HOOKS): $(B)/silver-hook $(B)/silver-activate
 	@mkdir -p $(@D)
-	@ln -sf ../silver-hook $@
+	@ln -sf ../$(or $(HOOK_$(@F)),silver-hook) $@
 
 # Unit tests: one program per module, linked with everything below it. test_fs lets calls of fs.c fail.
 WRAP_test_fs = -Wl,--wrap=fsync,--wrap=renameat
@@ -134,10 +138,11 @@ install: all
 		$(DESTDIR)$(SHAREDIR)/python $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
 	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
-	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-hook silver-deploy silver-exec) \
+	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-hook silver-activate \
+		silver-deploy silver-exec) \
 		$(DESTDIR)$(LIBEXECDIR)/
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive
-	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
+	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
 	install -m 644 runtime/python/*.py $(DESTDIR)$(SHAREDIR)/python/
 	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
 

@@ -71,8 +71,8 @@ static void allow_descriptors(void)
 
 int app_open_from_environment(struct app *app, struct error *err)
 {
-	const char *dir, *name, *user = getenv("SILVER_USER"), *start = getenv("SILVER_START_MS");
-	uint64_t start_ms;
+	const char *dir, *name, *user = getenv("SILVER_USER"), *start = getenv("SILVER_START_US");
+	uint64_t start_us;
 
 	*app = (struct app){.node = {.fd = -1}, .fd = -1, .lock_fd = -1};
 	allow_descriptors();
@@ -91,8 +91,10 @@ int app_open_from_environment(struct app *app, struct error *err)
 	app->user = xstrdup(user && *user ? user : "local");
 	app->repo_path = xasprintf("%s/apps/%s/repo.git", app->node.dir, name);
 	app->host = canonical_host(&app->node, name);
-	app->start_ms =
-		start && str_to_uint(start, INT64_MAX, &start_ms) ? (int64_t)start_ms : clock_ms();
+	account_begin(&app->account, start && str_to_uint(start, INT64_MAX, &start_us)
+					     ? (int64_t)start_us
+					     : clock_us());
+	app->start_ms = app->account.start_us / 1000;
 	return 0;
 }
 

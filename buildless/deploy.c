@@ -57,13 +57,17 @@ static int usage(void)
 	return E_USAGE;
 }
 
-static int take_lock(const struct verb *verb, const struct app *app, struct error *err)
+static int take_lock(const struct verb *verb, struct app *app, struct error *err)
 {
 	autofree char *holder = xasprintf("%s: %s", app->user, verb->name);
 
+	account_close(&app->account, ACCOUNT_RECEIVED);
 	if (!(verb->needs & NEED_LOCK))
 		return 0;
-	return lock_take(app->lock_fd, holder, app->node.lock_wait_ms, err);
+	if (lock_take(app->lock_fd, holder, app->node.lock_wait_ms, err) == -1)
+		return -1;
+	account_close(&app->account, ACCOUNT_WAITED);
+	return 0;
 }
 
 static int run(const struct verb *verb, struct app *app, int argc, char **argv, struct error *err)

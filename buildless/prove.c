@@ -50,6 +50,7 @@ int transaction_prove(struct app *app, struct release_info *release, struct erro
 	struct wait wait = {.release = release->number};
 	autofree char *path = xasprintf("releases/%u", release->number);
 	autoclose int fd = -1;
+	int64_t took_ms;
 
 	if (!has_processes(release))
 		return 0;
@@ -58,9 +59,10 @@ int transaction_prove(struct app *app, struct release_info *release, struct erro
 	if (ask_start(release->number, err) == -1)
 		return error_prefix(err, "starting release %u", release->number);
 	check.release_fd = fd;
-	if (health_wait(&check, &release->healthy_ms, still_waiting, &wait, err) == -1) {
+	if (health_wait(&check, &took_ms, still_waiting, &wait, err) == -1) {
 		logs_show_end(app, release->number, LOG_LINES, stderr);
 		return error_prefix(err, "release %u is not healthy", release->number);
 	}
+	report_slow(account_close(&app->account, ACCOUNT_HEALTHY), "healthy");
 	return 0;
 }

@@ -52,30 +52,32 @@ static char *optional(const struct ini *ini, const char *key)
 	return value ? xstrdup(value) : NULL;
 }
 
+static bool read_time(const struct ini *ini, const char *name, int64_t *us)
+{
+	autofree char *key = xasprintf("%s_us", name);
+	const char *text = ini_get(ini, "times", key);
+	uint64_t value;
+
+	if (!text || !str_to_uint(text, INT64_MAX / (ACCOUNT_PARTS + 1), &value))
+		return false;
+	*us = (int64_t)value;
+	return true;
+}
+
 static void read_times(const struct app *app, struct release_info *out)
 {
 	autofree char *path = xasprintf("releases/%u/times.ini", out->number);
-	const struct {
-		const char *key;
-		int64_t *to;
-	} times[] = {
-		{"check_ms", &out->check_ms},
-		{"stage_ms", &out->stage_ms},
-		{"sync_ms", &out->sync_ms},
-		{"healthy_ms", &out->healthy_ms},
-	};
 	struct error ignored = ERROR_INIT; /* they are not synced, so they may be torn */
 	autoini struct ini ini = INI_INIT;
-	uint64_t ms;
+	struct account read = {0};
 
-	if (ini_read(app->fd, path, &ini, &ignored) == -1)
+	if (ini_read(app->fd, path, &ini, &ignored) == -1 ||
+	    !read_time(&ini, "start", &read.start_us))
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
-		const char *text = ini_get(&ini, "times", times[i].key);
-
-		if (text && str_to_uint(text, INT64_MAX, &ms))
-			*times[i].to = (int64_t)ms;
-	}
+	for (enum account_part i = 0; i < ACCOUNT_PARTS; i++)
+		if (!read_time(&ini, account_name(i), &read.us[i]))
+			return;
+	out->times = read;
 }
 
 int release_read(const struct app *app, unsigned number, struct release_info *out,
@@ -309,17 +311,20 @@ int release_write(const struct app *app, const struct release_info *r, const str
 	return 0;
 }
 
-int release_write_times(const struct app *app, const struct release_info *r, struct error *err)
+int release_write_times(const struct app *app, unsigned number, struct error *err)
 {
-	autofree char *path = xasprintf("releases/%u/times.ini", r->number);
+	autofree char *path = xasprintf("releases/%u/times.ini", number);
+	const struct account *a = &app->account;
 	autostrbuf struct strbuf text = STRBUF_INIT;
 	autoclose int fd = -1;
 
 	strbuf_addstr(&text, "[times]\n");
-	ini_addf(&text, "check_ms", "%lld", (long long)r->check_ms);
-	ini_addf(&text, "stage_ms", "%lld", (long long)r->stage_ms);
-	ini_addf(&text, "sync_ms", "%lld", (long long)r->sync_ms);
-	ini_addf(&text, "healthy_ms", "%lld", (long long)r->healthy_ms);
+	ini_addf(&text, "start_us", "%lld", (long long)a->start_us);
+	for (enum account_part i = 0; i < ACCOUNT_PARTS; i++) {
+		autofree char *key = xasprintf("%s_us", account_name(i));
+
+		ini_addf(&text, key, "%lld", (long long)a->us[i]);
+	}
 	if (fs_open(app->fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &fd, err) == -1)
 		return -1;
 	return fs_write_all(fd, text.buf, text.len, err);

@@ -5,7 +5,7 @@
  *	releases/7/app		-> ../../slots/3
  *	releases/7/run/		sockets, written by the app's runner
  *	releases/7/live		empty; there once the release was accepted
- *	releases/7/times.ini	how long its steps took; not synced, may be absent
+ *	releases/7/times.ini	how long it took to become live; not synced, may be absent
  *	current, previous, next	-> releases/7
  *
  * Invariant: a name without ".new" is complete and on disk. Nothing here locks: the caller holds
@@ -21,8 +21,8 @@ struct release_info { /* record.ini */
 	char *platform, *runner, *health; /* runner, health: NULL where absent */
 	int64_t when;                     /* UTC seconds */
 	uint64_t files, changed;          /* changed: against the release that was live then */
-	int64_t check_ms, stage_ms, sync_ms, healthy_ms;
-	bool live; /* it was accepted once */
+	struct account times;             /* of the way on which it last became live */
+	bool live;                        /* it was accepted once */
 };
 #define RELEASE_INFO_INIT                                                                          \
 	{                                                                                          \
@@ -58,9 +58,8 @@ MUST_CHECK int release_write(const struct app *app, const struct release_info *r
 			     const struct strv *env, struct error *err);
 /* What env looks like in the file. */
 void release_format_env(const struct strv *env, struct strbuf *out);
-/* The times of r, beside its record. */
-MUST_CHECK int release_write_times(const struct app *app, const struct release_info *r,
-				   struct error *err);
+/* The account so far, beside the record of releases/N. */
+MUST_CHECK int release_write_times(const struct app *app, unsigned number, struct error *err);
 /* releases/N/live, on disk. */
 MUST_CHECK int release_mark_live(const struct app *app, unsigned number, struct error *err);
 /* On return 0 its name is gone from the disk, so its slot may be used again. Absent: no error. */

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include "common/proc.h"
 
+#define SLOW_US 1000000
+
 static void write_lines(const char *prefix, const char *text)
 {
 	while (*text) {
@@ -55,21 +57,43 @@ void report_add_count(struct strbuf *s, uint64_t count)
 	}
 }
 
-void report_live(const struct app *app, const struct release_info *release, bool reused)
+static void add_files(struct strbuf *s, const struct release_info *release, bool reused)
+{
+	if (reused) {
+		strbuf_addstr(s, "no file moved");
+		return;
+	}
+	report_add_count(s, release->changed);
+	strbuf_addstr(s, " of ");
+	report_add_count(s, release->files);
+	strbuf_addstr(s, release->files == 1 ? " file" : " files");
+}
+
+void report_slow(int64_t took_us, const char *what)
+{
+	autostrbuf struct strbuf time = STRBUF_INIT;
+
+	if (took_us < SLOW_US)
+		return;
+	account_add_time(&time, took_us);
+	report_step("%s after %s", what, time.buf);
+}
+
+void report_live(struct app *app, const struct release_info *release, bool reused)
 {
 	autofree char *url = node_url(&app->node, app->host);
-	autostrbuf struct strbuf files = STRBUF_INIT;
+	autostrbuf struct strbuf files = STRBUF_INIT, parts = STRBUF_INIT, whole = STRBUF_INIT;
+	struct error err = ERROR_INIT;
 
-	if (reused) {
-		strbuf_addstr(&files, "no file moved");
-	} else {
-		report_add_count(&files, release->changed);
-		strbuf_addstr(&files, " of ");
-		report_add_count(&files, release->files);
-		strbuf_addstr(&files, release->files == 1 ? " file changed" : " files changed");
-	}
-	report_step("%s release %u is live at %s (%lld ms; %s)", app->name, release->number, url,
-		    (long long)(clock_ms() - app->start_ms), files.buf);
+	account_close(&app->account, ACCOUNT_LIVE);
+	add_files(&files, release, reused);
+	account_add_text(&parts, &app->account, files.buf);
+	account_add_time(&whole, account_whole_us(&app->account));
+	report_step("%s", strbuf_str(&parts));
+	report_step("%s release %u is live at %s (%s; %s%s)", app->name, release->number, url,
+		    whole.buf, files.buf, reused ? "" : " changed");
+	if (release_write_times(app, release->number, &err) == -1)
+		report_problem(&err, "the release is live; how long it took could not be recorded");
 }
 
 void report_unchanged(const struct app *app)

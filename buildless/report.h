@@ -13,9 +13,15 @@ void report_problem(const struct error *err, const char *doing);
 /* Warnings first, then errors, at most REPORT_FINDINGS_MAX of each, then how many more there are.
  */
 void report_findings(const struct strv *errors, const struct strv *warnings);
-/* "blog release 12 is live at http://... (84 ms; 3 of 50 112 files changed)"; of a reused release
- * "no file moved". */
-void report_live(const struct app *app, const struct release_info *release, bool reused);
+/* The account and the outcome, and writes the account down:
+ *
+ *	received 42 ms, checked 3.1 ms, 3 of 50 112 files 8.0 ms, synced 4.0 ms, ...
+ *	blog release 12 is live at http://... (84 ms; 3 of 50 112 files changed)
+ *
+ * of a reused release "no file moved". */
+void report_live(struct app *app, const struct release_info *release, bool reused);
+/* "WHAT after 3.2 s", of a step that took so long that somebody wondered. */
+void report_slow(int64_t took_us, const char *what);
 /* "nothing was changed; release 11 is live", or "nothing is live yet". */
 void report_unchanged(const struct app *app);
 /* "50 112". */

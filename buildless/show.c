@@ -43,10 +43,12 @@ static void json_release(struct json *j, const char *key, const struct release_i
 	json_int(j, "changed", (int64_t)r->changed);
 	json_int(j, "slot", r->slot);
 	json_open(j, "times", '{');
-	json_int(j, "check_ms", r->check_ms);
-	json_int(j, "stage_ms", r->stage_ms);
-	json_int(j, "sync_ms", r->sync_ms);
-	json_int(j, "healthy_ms", r->healthy_ms);
+	for (enum account_part i = 0; i < ACCOUNT_PARTS; i++) {
+		autofree char *name = xasprintf("%s_us", account_name(i));
+
+		json_int(j, name, r->times.us[i]);
+	}
+	json_int(j, "whole_us", account_whole_us(&r->times));
 	json_close(j, '}');
 	json_close(j, '}');
 }
@@ -104,6 +106,19 @@ static const struct release_info *overview_find(const struct overview *o, unsign
 	return NULL;
 }
 
+static void took_text(const struct release_info *live, struct strbuf *s)
+{
+	int64_t whole = account_whole_us(&live->times);
+
+	if (!whole) /* the record of it was not synced */
+		return;
+	strbuf_addstr(s, "  took      ");
+	account_add_time(s, whole);
+	strbuf_addstr(s, ": ");
+	account_add_text(s, &live->times, NULL);
+	strbuf_addch(s, '\n');
+}
+
 static void status_text(const struct app *app, const struct overview *o, const char *url,
 			struct strbuf *s)
 {
@@ -122,6 +137,7 @@ static void status_text(const struct app *app, const struct overview *o, const c
 		strbuf_addstr(s, "  files     ");
 		report_add_count(s, live->files);
 		strbuf_addf(s, "\n  platform  %s\n", live->platform);
+		took_text(live, s);
 	}
 	strbuf_addf(s, "  address   %s\n", url);
 	if (o->previous)

@@ -117,8 +117,6 @@ static int layout(struct app *app, struct repo *repo, unsigned flags, struct rel
 	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
 		return -1;
 	r->files = work.files;
-	r->stage_ms = work.apply_ms;
-	r->sync_ms = work.sync_ms;
 	return 0;
 }
 
@@ -153,7 +151,6 @@ static int stage_new(struct app *app, struct repo *repo, const char *branch,
 		     struct error *err)
 {
 	autostrv struct strv env = STRV_INIT;
-	int64_t start;
 
 	if (release_next_number(app, &r->number, err) == -1 ||
 	    release_remove(app, r->number, err) == -1 || /* staged once, never accepted */
@@ -167,11 +164,7 @@ static int stage_new(struct app *app, struct repo *repo, const char *branch,
 	r->runner = copy(ini->runner);
 	r->health = copy(ini->health);
 	r->when = clock_utc_ms() / 1000;
-	start = clock_ms();
-	if (release_write(app, r, &env, err) == -1)
-		return -1;
-	r->sync_ms += clock_ms() - start;
-	return 0;
+	return release_write(app, r, &env, err);
 }
 
 /* A kept release is complete but for its slot, which somebody may have removed. */
@@ -190,6 +183,7 @@ int stage_release(struct app *app, struct repo *repo, const char *commit, const 
 		  struct error *err)
 {
 	struct repo_commit c;
+	int64_t took_us;
 	int r;
 
 	*out = (struct release_info){0};
@@ -206,8 +200,11 @@ int stage_release(struct app *app, struct repo *repo, const char *commit, const 
 		repo_commit_release(&c);
 		r = stage_new(app, repo, branch, ini, flags, out, err);
 	}
+	took_us = account_close(&app->account, ACCOUNT_STAGED);
 	if (r == -1)
 		release_info_release(out);
+	else
+		report_slow(took_us, "staged");
 	return r;
 }
 

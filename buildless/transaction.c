@@ -28,12 +28,13 @@ int transaction_deploy_ref(struct repo *repo, char **out, struct error *err)
 	return *out ? 0 : error_set(err, E_NOTFOUND, "nothing was pushed to a deploy branch yet");
 }
 
-int transaction_check(const struct app *app, struct repo *repo, const char *commit,
-		      struct appini *ini, struct error *err)
+int transaction_check(struct app *app, struct repo *repo, const char *commit, struct appini *ini,
+		      struct error *err)
 {
 	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
 	int result = check_commit(repo, app, commit, ini, &errors, &warnings, err);
 
+	account_close(&app->account, ACCOUNT_CHECKED);
 	report_findings(&errors, &warnings);
 	if (result == 0 && errors.n == 0)
 		return 0;
@@ -44,14 +45,6 @@ int transaction_check(const struct app *app, struct repo *repo, const char *comm
 			 errors.n, errors.n == 1 ? "" : "s");
 }
 
-static void write_times(const struct app *app, const struct release_info *r)
-{
-	struct error err = ERROR_INIT;
-
-	if (release_write_times(app, r, &err) == -1)
-		report_problem(&err, "writing down how long it took");
-}
-
 int transaction_deploy(struct app *app, struct repo *repo, const char *commit, const char *branch,
 		       const struct appini *ini, unsigned flags, struct release_info *out,
 		       bool *reused, struct error *err)
@@ -60,10 +53,8 @@ int transaction_deploy(struct app *app, struct repo *repo, const char *commit, c
 		return -1;
 	if (transaction_prove(app, out, err) == 0 &&
 	    transaction_intend(app, out->number, err) == 0 &&
-	    transaction_activate(app, out->number, commit, err) == 0) {
-		write_times(app, out);
+	    transaction_activate(app, out->number, commit, err) == 0)
 		return 0;
-	}
 	transaction_abandon(app, out->number);
 	release_info_release(out);
 	return -1;
@@ -90,8 +81,11 @@ static int ready_kept(struct app *app, struct repo *repo, struct release_info *r
 	bool link = live_slot(app, &live);
 	struct slot_work work;
 
-	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1 ||
-	    transaction_prove(app, r, err) == -1)
+	account_close(&app->account, ACCOUNT_CHECKED);
+	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
+		return -1;
+	account_close(&app->account, ACCOUNT_STAGED);
+	if (transaction_prove(app, r, err) == -1)
 		return -1;
 	return transaction_intend(app, r->number, err);
 }
@@ -123,5 +117,6 @@ int transaction_activate_kept(struct app *app, struct repo *repo, unsigned relea
 		transaction_abandon(app, release);
 		return -1;
 	}
+	account_close(&app->account, ACCOUNT_ACCEPTED);
 	return transaction_activate(app, release, r.commit, err);
 }

@@ -18,7 +18,7 @@
 /* May this commit be deployed? Every way to deploy one asks here first, pre-receive check_commit()
  * (check.h) itself, since its findings are told with those about refs. They go to stderr; E_REFUSED
  * says how many. *ini is the caller's on success: appini_release(). */
-MUST_CHECK int transaction_check(const struct app *app, struct repo *repo, const char *commit,
+MUST_CHECK int transaction_check(struct app *app, struct repo *repo, const char *commit,
 				 struct appini *ini, struct error *err);
 /* A new release of a checked `commit` in releases/N, complete and on disk; or, where a kept release
  * has this commit (and the same environment), that one: *reused is true then and no file moved. out

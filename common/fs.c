@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "common/proc.h"
 
 /* glibc 2.36 has no wrapper for openat2(2). */
 static int open_beneath(int dir_fd, const char *path, int flags, mode_t mode)
@@ -239,14 +240,32 @@ int fs_remove_tree(int dir_fd, const char *name, struct error *err)
 	return remove_entry(dir_fd, name, st.st_dev, err);
 }
 
+static _Atomic int64_t synced_us;
+
+int64_t fs_synced_us(void)
+{
+	return synced_us;
+}
+
+static int timed_sync(int (*call)(int), int fd)
+{
+	int64_t start = clock_us();
+	int rc = call(fd), saved = errno;
+
+	synced_us += clock_us() - start;
+	errno = saved;
+	return rc;
+}
+
 int fs_sync(int fd, struct error *err)
 {
-	return fsync(fd) == -1 ? error_sys(err, errno, "cannot sync") : 0;
+	return timed_sync(fsync, fd) == -1 ? error_sys(err, errno, "cannot sync") : 0;
 }
 
 int fs_sync_all(int fd, struct error *err)
 {
-	return syncfs(fd) == -1 ? error_sys(err, errno, "cannot sync the filesystem") : 0;
+	return timed_sync(syncfs, fd) == -1 ? error_sys(err, errno, "cannot sync the filesystem")
+					    : 0;
 }
 
 int fs_list(int dir_fd, struct strv *names, struct error *err)

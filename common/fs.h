@@ -48,6 +48,8 @@ MUST_CHECK int fs_unlink(int dir_fd, const char *name, struct error *err);
 MUST_CHECK int fs_remove_tree(int dir_fd, const char *name, struct error *err);
 MUST_CHECK int fs_sync(int fd, struct error *err);     /* fsync of a file or directory */
 MUST_CHECK int fs_sync_all(int fd, struct error *err); /* syncfs of the filesystem that fd is on */
+/* How long this process has waited in the two above, all threads together. */
+int64_t fs_synced_us(void);
 MUST_CHECK int fs_write_all(int fd, const void *bytes, size_t len, struct error *err);
 /* Names in a directory without "." and "..", sorted. */
 MUST_CHECK int fs_list(int dir_fd, struct strv *names, struct error *err);

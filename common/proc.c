@@ -20,12 +20,17 @@
 #define OUTPUT_MAX 65536
 #define HIGH_FD    200 /* above every `to`, so that moving one never lands on another */
 
-int64_t clock_ms(void)
+int64_t clock_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_ms(void)
+{
+	return clock_us() / 1000;
 }
 
 int64_t clock_utc_ms(void)

@@ -44,4 +44,5 @@ char *proc_program(const char *name);
 /* Where data files are: silver's share directory (python/, error pages). The caller frees. */
 char *proc_share_dir(void);
 int64_t clock_ms(void);     /* monotonic */
+int64_t clock_us(void);     /* the same clock */
 int64_t clock_utc_ms(void); /* since 1970 */

@@ -5,12 +5,17 @@
 #include "hooks/post_receive.h"
 #include "hooks/pre_receive.h"
 
+static int whole_post_receive(void)
+{
+	return post_receive(post_receive_unstaged);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
 } hooks[] = {
 	{"pre-receive", pre_receive},
-	{"post-receive", post_receive},
+	{"post-receive", whole_post_receive},
 };
 
 int main(int argc, char **argv)

@@ -7,7 +7,6 @@
 #include "common/lock.h"
 #include "common/names.h"
 #include "hooks/gate.h"
-#include "hooks/location.h"
 
 #define REFS_TOLD_MAX 10
 
@@ -72,6 +71,8 @@ static int activate_staged(struct app *app, struct push *push, struct release_in
 	push->deploy = find_staged_ref(app, push, staged);
 	if (!push->deploy)
 		return 0;
+	account_resume(&app->account, &staged->times);
+	account_close(&app->account, ACCOUNT_ACCEPTED);
 	/* the first push of main: what HEAD names decides for whoever comes next */
 	if (transaction_set_head(app, push->deploy->name, err) == -1 ||
 	    transaction_activate(app, number, push->deploy->new_oid, err) == -1)
@@ -79,7 +80,7 @@ static int activate_staged(struct app *app, struct push *push, struct release_in
 	return 1;
 }
 
-static bool is_live(const struct app *app, const char *commit)
+bool is_live_commit(const struct app *app, const char *commit)
 {
 	autorelease struct release_info live = RELEASE_INFO_INIT;
 	struct error ignored = ERROR_INIT;
@@ -87,46 +88,6 @@ static bool is_live(const struct app *app, const char *commit)
 
 	return number && release_read(app, number, &live, &ignored) == 0 &&
 	       strcmp(live.commit, commit) == 0;
-}
-
-static int make_release(struct app *app, struct repo *repo, const struct push_ref *ref,
-			struct release_info *out, bool *reused, struct error *err)
-{
-	bool first = release_current(app) == 0;
-	struct appini ini = {.platform = NULL};
-	int result = transaction_check(app, repo, ref->new_oid, &ini, err);
-
-	if (result == 0 && first) {
-		location_choose(app, &ini);
-		result = location_take(&ini, err);
-	}
-	if (result == 0)
-		result = transaction_set_head(app, ref->name, err);
-	if (result == 0)
-		result = transaction_deploy(app, repo, ref->new_oid, name_branch(ref->name), &ini,
-					    0, out, reused, err);
-	appini_release(&ini);
-	return result;
-}
-
-/* All steps, for a commit that the deploy ref may name already. 1: it is live. */
-static int deploy_unstaged(struct app *app, struct push *push, char **deploy_ref,
-			   struct release_info *out, bool *reused, struct error *err)
-{
-	autostrv struct strv warnings = STRV_INIT;
-	autorepo struct repo *repo = NULL;
-	char now[OID_HEX];
-
-	if (repo_open(&repo, app->repo_path, false, err) == -1 ||
-	    push_choose(push, repo, deploy_ref, &warnings, err) == -1)
-		return -1;
-	if (!push->deploy)
-		return 0;
-	if (repo_resolve(repo, push->deploy->name, false, now, err) == -1)
-		return -1;
-	if (strcmp(now, push->deploy->new_oid) != 0 || is_live(app, now))
-		return 0; /* git did not move it after all, or whoever came first has deployed it */
-	return make_release(app, repo, push->deploy, out, reused, err) == -1 ? -1 : 1;
 }
 
 /* Why the other refs of a push are not deployed. The caller frees. */
@@ -176,7 +137,7 @@ static void tell_failure(const struct app *app, const struct push *push, const s
 		report_step("nothing is live yet");
 }
 
-static int receive(struct app *app, struct push *push, struct error *err)
+static int receive(struct app *app, struct push *push, unstaged_fn unstaged, struct error *err)
 {
 	autorelease struct release_info release = RELEASE_INFO_INIT;
 	autofree char *deploy_ref = NULL;
@@ -191,19 +152,19 @@ static int receive(struct app *app, struct push *push, struct error *err)
 	reused = release.live;
 	if (result == 0) {
 		release_info_release(&release);
-		result = deploy_unstaged(app, push, &deploy_ref, &release, &reused, err);
+		result = unstaged(app, push, &deploy_ref, &release, &reused, err);
 	}
 	if (result == -1)
 		return -1;
 	tell_others(app, push, deploy_ref);
 	if (result == 1)
 		report_live(app, &release, reused);
-	else if (push->deploy && is_live(app, push->deploy->new_oid))
+	else if (push->deploy && is_live_commit(app, push->deploy->new_oid))
 		report_step("release %u is live", release_current(app));
 	return 0;
 }
 
-int post_receive(void)
+int post_receive(unstaged_fn unstaged)
 {
 	struct error err = ERROR_INIT;
 	struct app app = {.fd = -1};
@@ -212,7 +173,7 @@ int post_receive(void)
 
 	if (app_open_from_environment(&app, &err) == -1)
 		return error_report(&err);
-	result = receive(&app, &push, &err);
+	result = receive(&app, &push, unstaged, &err);
 	if (result == -1)
 		tell_failure(&app, &push, &err);
 	push_release(&push);

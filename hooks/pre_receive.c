@@ -11,8 +11,6 @@
 #include "hooks/location.h"
 #include "hooks/plan.h"
 
-#define SLOW_MS 1000 /* a step that takes longer is told when it ends, not with the next one */
-
 struct pre_receive {
 	struct app app;
 	struct push push;
@@ -21,25 +19,15 @@ struct pre_receive {
 	struct release_info staged;
 	bool is_staged, planned;
 	struct appini ini;
-	struct strbuf steps; /* told soon */
-	int64_t check_ms;
 };
 
 /* 0: go on; 1: the end, and the push is taken; -1: refused. */
 typedef int (*step_fn)(struct pre_receive *p, struct error *err);
 
-static void tell_steps(struct pre_receive *p)
+/* The time since the last step was that part's; told at once only where it was long. */
+static void step_done(struct pre_receive *p, enum account_part part, const char *what)
 {
-	if (p->steps.len)
-		report_step("%s", p->steps.buf);
-	strbuf_reset(&p->steps);
-}
-
-static void step_done(struct pre_receive *p, const char *what, int64_t ms)
-{
-	strbuf_addf(&p->steps, "%s%s (%lld ms)", p->steps.len ? ", " : "", what, (long long)ms);
-	if (ms > SLOW_MS)
-		tell_steps(p);
+	report_slow(account_close(&p->app.account, part), what);
 }
 
 static int read_push(struct pre_receive *p, struct error *err)
@@ -68,11 +56,15 @@ static int take_lock(struct pre_receive *p, struct error *err)
 
 	if (lock_take(p->app.lock_fd, holder, 0, err) == 0)
 		return 0;
+	account_close(&p->app.account, ACCOUNT_CHECKED);
 	if (err->code != E_BUSY)
 		return -1;
 	advice = strstr(err->text, "; try again");
 	report_step("waiting: %.*s", (int)(advice ? advice - err->text : 1000), err->text);
-	return lock_take(p->app.lock_fd, holder, p->app.node.lock_wait_ms, err);
+	if (lock_take(p->app.lock_fd, holder, p->app.node.lock_wait_ms, err) == -1)
+		return -1;
+	step_done(p, ACCOUNT_WAITED, "its turn came");
+	return 0;
 }
 
 static int open_repo(struct pre_receive *p, struct error *err)
@@ -108,7 +100,6 @@ static int check_deploy(struct pre_receive *p, struct strv *errors, struct strv 
 static int check(struct pre_receive *p, struct error *err)
 {
 	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
-	int64_t start = clock_ms();
 
 	if (gate_refs(&p->push, p->repo, &p->app, &errors, &warnings, err) == -1)
 		return -1;
@@ -120,8 +111,7 @@ static int check(struct pre_receive *p, struct error *err)
 		report_step("a push is refused as a whole: none of its %zu refs moves", p->push.n);
 	if (errors.n)
 		return error_set(err, E_REFUSED, "%s", ""); /* all is said */
-	p->check_ms = clock_ms() - start;
-	step_done(p, "checked", p->check_ms);
+	step_done(p, ACCOUNT_CHECKED, "checked");
 	return 0;
 }
 
@@ -155,25 +145,17 @@ static int stage(struct pre_receive *p, struct error *err)
 {
 	const struct push_ref *ref = p->push.deploy;
 	bool reused;
-	int64_t start = clock_ms();
 
 	if (transaction_stage(&p->app, p->repo, ref->new_oid, name_branch(ref->name), &p->ini,
 			      &p->staged, &reused, err) == -1)
 		return error_prefix(err, "staging %.7s", ref->new_oid);
 	p->is_staged = true;
-	p->staged.check_ms = p->check_ms;
-	step_done(p, reused ? "its release is kept" : "staged", clock_ms() - start);
-	tell_steps(p);
 	return 0;
 }
 
 static int prove(struct pre_receive *p, struct error *err)
 {
-	if (transaction_prove(&p->app, &p->staged, err) == -1)
-		return -1;
-	if (strcmp(p->staged.platform, "static") != 0)
-		report_step("healthy (%lld ms)", (long long)p->staged.healthy_ms);
-	return p->staged.live ? 0 : release_write_times(&p->app, &p->staged, err);
+	return transaction_prove(&p->app, &p->staged, err);
 }
 
 static int take_host(struct pre_receive *p, struct error *err)
@@ -183,7 +165,14 @@ static int take_host(struct pre_receive *p, struct error *err)
 
 static int intend(struct pre_receive *p, struct error *err)
 {
-	return transaction_intend(&p->app, p->staged.number, err);
+	struct error later = ERROR_INIT;
+
+	if (transaction_intend(&p->app, p->staged.number, err) == -1)
+		return -1;
+	account_close(&p->app.account, ACCOUNT_STAGED);
+	if (release_write_times(&p->app, p->staged.number, &later) == -1)
+		report_problem(&later, "how long the steps took could not be recorded");
+	return 0;
 }
 
 static const step_fn steps[] = {
@@ -232,13 +221,13 @@ int pre_receive(void)
 		report_step("nothing was changed");
 		return E_REFUSED;
 	}
+	account_close(&p.app.account, ACCOUNT_RECEIVED);
 	result = run_steps(&p, &err);
 	if (result == -1)
 		refuse(&p, &err);
 	appini_release(&p.ini);
 	release_info_release(&p.live);
 	release_info_release(&p.staged);
-	strbuf_release(&p.steps);
 	repo_free(p.repo);
 	push_release(&p.push);
 	app_release(&p.app);

@@ -203,7 +203,7 @@ static void add_environment(struct launch *l, const struct node *node, enum comm
 	strv_addf(env, "SILVER_DIR=%s", node->dir);
 	strv_addf(env, "SILVER_USER=%s", o ? o->user : "silver");
 	strv_addf(env, "SILVER_PEER=%s", o ? o->peer : "local");
-	strv_addf(env, "SILVER_START_MS=%lld", (long long)(o ? o->start_ms : clock_ms()));
+	strv_addf(env, "SILVER_START_US=%lld", (long long)(o ? o->start_us : clock_us()));
 	if (*l->app)
 		strv_addf(env, "SILVER_APP=%s", l->app);
 	if (o && l->has_terminal)

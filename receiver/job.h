@@ -22,7 +22,7 @@ struct job_order {
 	const char *git_protocol; /* "": none */
 	const char *term;         /* "": no terminal wanted */
 	unsigned cols, rows;
-	int64_t start_ms; /* when the request arrived */
+	int64_t start_us; /* when the request arrived */
 	const int *given; /* in, out, err to use as they are; NULL: make pipes */
 };
 

@@ -23,7 +23,7 @@ struct asked {
 	char *name; /* for the log: the verb and what it is about; no words that may be secret */
 	char *git_protocol, *term;
 	unsigned cols, rows;
-	int64_t start_ms;
+	int64_t start_us;
 	int given[3]; /* a local client's own */
 };
 
@@ -180,7 +180,7 @@ static void job_ended(void *ctx, int status)
 	struct error err = ERROR_INIT;
 
 	client_log(c, "%s: status %d after %lld ms", c->asked.name, status,
-		   (long long)(clock_ms() - c->asked.start_ms));
+		   (long long)((clock_us() - c->asked.start_us) / 1000));
 	answered(c, WIRE_SEND(c->fd, &err, "exit", number), &err);
 }
 
@@ -202,7 +202,7 @@ static int launch(struct client *c, struct error *err)
 				  .term = a->term,
 				  .cols = a->cols,
 				  .rows = a->rows,
-				  .start_ms = a->start_ms,
+				  .start_us = a->start_us,
 				  .given = c->local ? a->given : NULL};
 	struct job_ends ends = JOB_ENDS_INIT;
 	const char *words[] = {"run", mode_of(a->request.command)};
@@ -382,7 +382,7 @@ static int on_exec(struct client *c, struct wire_message *m, struct error *err)
 	if (take_given(c, m, err) == -1)
 		return -1;
 	c->state = ASKED;
-	c->asked.start_ms = clock_ms();
+	c->asked.start_us = clock_us();
 	take_settings(&c->asked, m->word);
 	if (request_parse(&c->asked.request, m->word + 5, m->n - 5, &why) == 0) {
 		c->asked.name = name_of(&c->asked.request);

@@ -12,8 +12,7 @@ chmod 755 "$TMP"
 mkdir "$USR/lib/silver/real" "$TMP/crash"
 chmod 777 "$TMP/crash"
 for hook in pre-receive post-receive; do
-	ln -s ../silver-hook "$USR/lib/silver/real/$hook"
-	rm "$USR/lib/silver/hooks/$hook"
+	mv "$USR/lib/silver/hooks/$hook" "$USR/lib/silver/real/$hook"
 	cat >"$USR/lib/silver/hooks/$hook" <<-END
 		#!/bin/bash
 		real=$USR/lib/silver/real/$hook

@@ -16,7 +16,7 @@ links_only() { # PROGRAM PATTERN-OF-WHAT-IT-MAY-NOT-LINK
 }
 
 for program in "$USR/sbin/silverd" "$USR/bin/silver" "$USR"/lib/silver/silver-session "$USR"/lib/silver/silver-root \
-	"$USR"/lib/silver/silver-hook "$USR"/lib/silver/silver-deploy "$USR"/lib/silver/silver-exec; do
+	"$USR"/lib/silver/silver-hook "$USR"/lib/silver/silver-activate "$USR"/lib/silver/silver-deploy "$USR"/lib/silver/silver-exec; do
 	name=${program##*/}
 	ok "$name is position independent"           header "$program" -h 'Type: +DYN \(Position-Independent Executable'
 	ok "$name: relocations read-only"            header "$program" -l 'GNU_RELRO'
@@ -32,6 +32,7 @@ done
 ok 'silverd links neither libssh, libgit2 nor libarchive' links_only "$USR/sbin/silverd" 'libssh|libgit2|libarchive'
 ok 'silver-root neither'                     links_only "$USR/lib/silver/silver-root" 'libssh|libgit2|libarchive'
 ok 'silver-session no libgit2'               links_only "$USR/lib/silver/silver-session" 'libgit2|libarchive'
+ok 'silver-activate neither'                 links_only "$USR/lib/silver/silver-activate" 'libssh|libgit2|libarchive'
 ok 'silver-hook and silver-deploy no libssh' links_only "$USR/lib/silver/silver-hook" 'libssh'
 ok 'no program is setuid'                    test -z "$(find "$USR" -perm /6000)"
 done_testing

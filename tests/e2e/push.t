@@ -21,6 +21,27 @@ ok 'a second push goes live'                             push
 ok '  it serves the new version'                         serves 2
 ok '  it says how many files changed'                    said 'release 2 is live at .*\([0-9 ]+ ms; 1 of 2 files changed\)'
 
+# the account of that push: on the line before the last word, and in the record
+account=$(sed -n 's/^remote: silver: \(received .*[ms]\) *$/\1/p' "$TMP/push.err")
+sum_ms() { # of all the times in a text
+	echo "$1" | tr ',' '\n' | awk '{ s += $(NF - 1) * ($NF == "s" ? 1000 : 1) } END { printf "%d", s }'
+}
+adds_up() {
+	au_whole=$(sed -n 's/.*(\([0-9.]*\) ms; .*/\1/p' "$TMP/push.err")
+	au_sum=$(sum_ms "$account")
+	au_off=$((au_sum - ${au_whole%.*}))
+	echo "$au_sum of $au_whole: $account"
+	[ "${au_off#-}" -le 5 ]
+}
+ok 'it gives an account of itself' equal "$(echo "$account" | sed 's/[0-9.]* ms/T/g')" \
+	'received T, checked T, 1 of 2 files T, synced T, accepted T, live T'
+ok '  the parts are the whole'                           adds_up
+ok '  the record keeps it'                               grep -Eq '^received_us *= *[0-9]{4,}$' "$STATE/apps/blog/releases/2/times.ini"
+verb status blog >"$TMP/status"
+ok '  status shows it'                                   said '^  took +[0-9.]+ ms: received .* ms, checked .*, live .* ms$' "$TMP/status"
+verb releases blog --json >"$TMP/releases"
+ok '  releases --json too'                               said '"live_us": *[1-9]' "$TMP/releases"
+
 ok '13 the same commit again: git says so'               push
 ok '  up to date'                                        said 'Everything up-to-date'
 ok '  and nothing new is live'                           equal "$(live)" 2
@@ -34,6 +55,7 @@ ok '4 an older commit with force goes live'              push -f "$first:master"
 ok '  its content is served'                             serves 1
 ok '  ref and live agree'                                ref_is_live
 ok '  it is that commit'                                 equal "$(record commit)" "$first"
+ok '  the account of a kept release: no file moved'     said 'silver: received .*, no file moved .*, live .* ms'
 ok '4 the branch again: forward'                         push HEAD:master
 ok '  its content is served'                             serves 2
 ok '  ref and live agree'                                ref_is_live

@@ -46,9 +46,9 @@ static void what_is_written_is_read_back(void **state)
 	char env[64];
 
 	write_release(s, 7, false);
-	want.check_ms = 3;
-	want.healthy_ms = 210;
-	assert_ok(release_write_times(&s->app, &want, &err), err);
+	s->app.account = (struct account){
+		.start_us = 5, .us = {[ACCOUNT_CHECKED] = 3100, [ACCOUNT_HEALTHY] = 210000}};
+	assert_ok(release_write_times(&s->app, 7, &err), err);
 	assert_ok(release_read(&s->app, 7, &got, &err), err);
 	assert_int_equal(got.number, 7);
 	assert_int_equal(got.slot, 8);
@@ -62,8 +62,10 @@ static void what_is_written_is_read_back(void **state)
 	assert_null(got.health);
 	assert_int_equal(got.when, 1767225600);
 	assert_int_equal(got.files, 50112);
-	assert_int_equal(got.check_ms, 3);
-	assert_int_equal(got.healthy_ms, 210);
+	assert_int_equal(got.times.us[ACCOUNT_CHECKED], 3100);
+	assert_int_equal(got.times.us[ACCOUNT_HEALTHY], 210000);
+	assert_int_equal(got.times.start_us, 5);
+	assert_int_equal(account_whole_us(&got.times), 213100);
 	assert_false(got.live);
 	autoclose int fd = openat(s->app.fd, "releases/7/env", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(read(fd, env, sizeof(env)), 16);
@@ -107,7 +109,7 @@ static void torn_times_are_no_obstacle(void **state)
 	struct error err = ERROR_INIT;
 
 	write_release(s, 1, false);
-	put_file(s->app.fd, "releases/1/times.ini", "[times]\nstage_ms = 4\nsync_ms =");
+	put_file(s->app.fd, "releases/1/times.ini", "[times]\nstart_us = 4\nreceived_us =");
 	assert_ok(release_read(&s->app, 1, &r, &err), err);
 	put_file(s->app.fd, "releases/1/times.ini", "\x01\x02 [");
 	release_info_release(&r);
