@@ -66,7 +66,7 @@ PROGRAMS = silverd silver-session silver-root silver-hook silver-activate silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/post-receive
 
-all: $(BINARIES) $(HOOKS)
+all: $(BINARIES) $(HOOKS) $(B)/app.ini.5
 
 # program: main file: libraries
 silverd_MAIN        = receiver/silverd.c
@@ -84,7 +84,7 @@ silver-deploy_LIBS  = $(LIB_BUILDLESS)
 silver-exec_MAIN    = runtime/exec.c
 silver-exec_LIBS    = $(LIB_RUNTIME)
 silver_MAIN         = cli/silver.c
-silver_LIBS         = $(call archive,cli) $(LIB_RECEIVER)
+silver_LIBS         = $(call archive,cli) $(call archive,buildless) $(LIB_RECEIVER)
 
 ARCHIVES = $(foreach f,$(FOLDERS),$(call archive,$(f)))
 define program_rule
@@ -110,6 +110,10 @@ HOOK_post-receive = silver-activate
 $(HOOKS): $(B)/silver-hook $(B)/silver-activate
 	@mkdir -p $(@D)
 	@ln -sf ../$(or $(HOOK_$(@F)),silver-hook) $@
+
+# The list of keys in app.ini(5) comes from the table that drives the parser.
+$(B)/app.ini.5: docs/man/app.ini.5 docs/man/keys.awk $(B)/silver
+	$(call Q,MAN   $<)$(B)/silver help app.ini | awk -f docs/man/keys.awk - $< >$@.new && mv $@.new $@
 
 # Unit tests: one program per module, linked with everything below it. test_fs lets calls of fs.c fail.
 WRAP_test_fs = -Wl,--wrap=fsync,--wrap=renameat
@@ -145,6 +149,7 @@ install: all
 	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
 	install -m 644 runtime/python/*.py $(DESTDIR)$(SHAREDIR)/python/
 	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
+	install -m 644 $(B)/app.ini.5 $(DESTDIR)$(MANDIR)/man5/
 
 # make print-CFLAGS_ALL: for scripts/lint
 print-%:

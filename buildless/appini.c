@@ -1,364 +1,161 @@
 #include "buildless/appini.h"
 
-#include <limits.h>
 #include <strings.h>
+#include "buildless/appini_parse.h"
 #include "buildless/runner.h"
 #include "common/ini.h"
 #include "common/names.h"
 
-#define SECTION "production"
+#define PRODUCTION (&appini_sections[0])
+#define ITEMS_MAX  256 /* keys of all sections together: far more than anybody needs */
 
-struct parse {
-	struct appini *ini;
-	const char *app, *text, *end;
-	struct strv *errors, *warnings;
-	size_t first_error, first_warning; /* of ours in the lists */
-	unsigned n_errors;
-	unsigned *seen;        /* per key: the line that set it */
-	char *refused_section; /* told already, its other keys are passed over */
-	bool runner_told;      /* what a finding is about may be the runner: it is not missing */
-};
-
-struct key {
-	const char *name; /* one that ends in '.' stands for all that start with it */
-	void (*take)(struct parse *p, unsigned line, const char *value); /* NULL: not taken */
-	void (*decline)(struct parse *p, unsigned line, const char *key, const char *advice);
-	const char *words; /* taken: its meaning, as app.ini(5) has it; declined: the advice */
-};
-
-/* "app.ini:7: ..." is of line 7; one about the whole file comes last. */
-static unsigned long line_of(const char *finding)
+const struct key *appini_find_key(const struct section *section, const char *name)
 {
-	return finding[strlen("app.ini:")] == ' ' ? ULONG_MAX
-						  : strtoul(finding + strlen("app.ini:"), NULL, 10);
-}
+	for (const struct key *key = section->keys; key->name; key++) {
+		size_t len = strlen(key->name);
 
-/* What is known only when all was read takes its place among the lines. */
-static void PRINTF_LIKE(4, 0)
-	add_finding(struct strv *list, size_t first, unsigned line, const char *fmt, va_list args)
-{
-	autofree char *text = NULL;
-
-	text = xvasprintf(fmt, args);
-	if (line)
-		strv_addf(list, "app.ini:%u: %s", line, text);
-	else
-		strv_addf(list, "app.ini: %s", text);
-	for (size_t i = list->n - 1; i > first; i--) {
-		char *later = list->v[i - 1];
-
-		if (line_of(later) <= line_of(list->v[i]))
-			break;
-		list->v[i - 1] = list->v[i];
-		list->v[i] = later;
+		if (key->name[len - 1] == '.' ? strncasecmp(name, key->name, len) == 0
+					      : strcasecmp(name, key->name) == 0)
+			return key;
 	}
+	return NULL;
 }
 
-static void PRINTF_LIKE(3, 4) refuse(struct parse *p, unsigned line, const char *fmt, ...)
+static bool is_named(const struct section *section)
 {
-	va_list args;
-
-	va_start(args, fmt);
-	add_finding(p->errors, p->first_error, line, fmt, args);
-	va_end(args);
-	p->n_errors++;
+	return str_ends(section->name, ":");
 }
 
-static void PRINTF_LIKE(3, 4) warn(struct parse *p, unsigned line, const char *fmt, ...)
+/* *item is the NAME of [process:NAME]. */
+static const struct section *find_section(const char *name, const char **item)
 {
-	va_list args;
+	*item = "";
+	for (size_t i = 0; appini_sections[i].name; i++) {
+		const struct section *section = &appini_sections[i];
 
-	va_start(args, fmt);
-	add_finding(p->warnings, p->first_warning, line, fmt, args);
-	va_end(args);
-}
-
-/* The line of the file that holds the n-th continuation of the key in `line` (0: the key itself).
- */
-static unsigned continuation_line(const struct parse *p, unsigned line, unsigned n)
-{
-	const char *at = p->text;
-	unsigned number = 1;
-
-	for (; at < p->end && number < line; number++) {
-		const char *newline = memchr(at, '\n', (size_t)(p->end - at));
-
-		at = newline ? newline + 1 : p->end;
-	}
-	while (at < p->end) {
-		const char *newline = memchr(at, '\n', (size_t)(p->end - at));
-		const char *stop = newline ? newline : p->end;
-		const char *word = at;
-
-		while (word < stop && strchr(" \t\r\v\f", *word))
-			word++;
-		if (number == line || (word < stop && *word != '#' && *word != ';')) {
-			if (n-- == 0)
-				return number;
+		if (!is_named(section) && strcmp(name, section->name) == 0)
+			return section;
+		if (is_named(section) && str_starts(name, section->name)) {
+			*item = name + strlen(section->name);
+			return section;
 		}
-		at = newline ? newline + 1 : p->end;
-		number++;
 	}
-	return line;
+	return NULL;
 }
 
-/* The line of the [section] that the key in `line` belongs to. */
-static unsigned section_line(const struct parse *p, unsigned line)
+/* "[production], [process:NAME]": the caller frees. */
+static char *all_sections(void)
 {
-	unsigned number = 1, found = line;
+	struct strbuf s = STRBUF_INIT;
 
-	for (const char *at = p->text; at < p->end && number < line; number++) {
-		const char *newline = memchr(at, '\n', (size_t)(p->end - at));
+	for (size_t i = 0; appini_sections[i].name; i++)
+		strbuf_addf(&s, "%s[%s%s]", i ? ", " : "", appini_sections[i].name,
+			    is_named(&appini_sections[i]) ? "NAME" : "");
+	return strbuf_detach(&s);
+}
 
-		if (*at == '[')
-			found = number;
-		at = newline ? newline + 1 : p->end;
+/* The section that was meant, or NULL. */
+static const struct section *nearest_section(const char *name)
+{
+	autofree char *kind = xstrndup(name, strcspn(name, ":"));
+
+	for (size_t i = 0; appini_sections[i].name; i++) {
+		const char *known = appini_sections[i].name;
+		autofree char *known_kind = xstrndup(known, strcspn(known, ":"));
+		const char *const candidates[] = {known_kind};
+
+		if (strcasecmp(kind, known_kind) == 0 || name_nearest(kind, candidates, 1))
+			return &appini_sections[i];
 	}
-	return found;
-}
-
-static void take_app_name(struct parse *p, unsigned line, const char *value)
-{
-	autofree char *v = appini_shown(value, strlen(value));
-
-	p->ini->app_name = xstrdup(value);
-	if (strcmp(value, p->app) != 0)
-		refuse(p, line,
-		       "app_name is '%s', but the push goes to '%s'; remove the line, or push to "
-		       "the app it names",
-		       v, p->app);
-}
-
-static void take_platform(struct parse *p, unsigned line, const char *value)
-{
-	static const char *const platforms[] = {"python", "static", "exec"};
-	autofree char *v = appini_shown(value, strlen(value));
-	const char *near = name_nearest(value, platforms, ARRAY_SIZE(platforms));
-
-	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
-		if (strcmp(value, platforms[i]) == 0) {
-			free(p->ini->platform);
-			p->ini->platform = xstrdup(value);
-			return;
-		}
-	free(steal_ptr(&p->ini->platform)); /* no more findings that guess at the platform */
-	if (strcmp(value, "php") == 0)
-		refuse(p, line,
-		       "platform 'php' is not available in this version of Silver; it runs python, "
-		       "static and exec");
-	else
-		refuse(p, line, "unknown platform '%s'%s%s%s; it is one of python, static, exec", v,
-		       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-}
-
-static void take_runner(struct parse *p, unsigned line, const char *value)
-{
-	p->ini->runner = xstrdup(value);
-	p->ini->runner_line = line;
-}
-
-static void take_health(struct parse *p, unsigned line, const char *value)
-{
-	autofree char *v = appini_shown(value, strlen(value));
-
-	if (*value != '/' || !appini_is_plain(value) || strchr(value, '#'))
-		refuse(p, line,
-		       "health '%s' is no URL path; it starts with '/', without blanks or '#', and "
-		       "what is not ASCII is written %%XX",
-		       v);
-	else
-		p->ini->health = xstrdup(value);
-}
-
-static void take_location(struct parse *p, unsigned line, const char *value)
-{
-	autofree char *v = appini_shown(value, strlen(value));
-	struct error err = ERROR_INIT;
-
-	p->ini->location_line = line;
-	if (strstr(value, "://"))
-		refuse(p, line, "default_location '%s' is a host name, without 'http://'", v);
-	else if (strchr(value, '/'))
-		refuse(p, line,
-		       "default_location '%s': a path behind the host is not available in this "
-		       "version of Silver; give the host alone",
-		       v);
-	else if (name_check_host(value, &err) == -1)
-		refuse(p, line, "default_location: %s", err.text);
-	else
-		p->ini->default_location = xstrdup(value);
-}
-
-static const struct key *find_key(const char *name);
-
-/* "key = value" or "known_key: value": an indented line that was meant to be a key of its own. */
-static bool looks_like_key(const char *line)
-{
-	size_t len = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-"
-				  "0123456789");
-	autofree char *word = xstrndup(line, len);
-	const char *rest = line + len + strspn(line + len, " \t");
-
-	return len > 0 && (*rest == '=' || (*rest == ':' && find_key(word)));
-}
-
-/* Debian's rule for package names (policy 5.6.1), with an architecture behind ':' where one is
- * given. */
-static bool is_package_name(const char *s)
-{
-	static const char lower[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	static const char any[] = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
-	size_t n = strspn(s, any);
-
-	if (n < 2 || strspn(s, lower) == 0 || n > 100)
-		return false;
-	if (s[n] == ':')
-		return s[n + 1] && strspn(s + n + 1, lower) == strlen(s + n + 1) && strlen(s) < 120;
-	return s[n] == '\0';
-}
-
-static void take_package(struct parse *p, unsigned line, const char *word, size_t len)
-{
-	autofree char *name = xstrndup(word, len), *v = appini_shown(word, len);
-
-	if (!is_package_name(name))
-		refuse(p, line,
-		       "'%s' is no name of a Debian package: a-z, 0-9, '+', '-' and '.', at least "
-		       "two characters, no version",
-		       v);
-	else if (!strv_has(&p->ini->packages, name))
-		strv_add(&p->ini->packages, name);
-}
-
-static void take_packages(struct parse *p, unsigned line, const char *value)
-{
-	p->ini->packages_line = line;
-	for (unsigned nth = 0; *value; nth++) {
-		const char *end = value + strcspn(value, "\n");
-		bool is_names = nth == 0 || !looks_like_key(value); /* else told already */
-
-		while (value < end) {
-			size_t len = strcspn(value, " \t,\n");
-
-			if (len && is_names)
-				take_package(p, continuation_line(p, line, nth), value, len);
-			value += len + (value + len < end);
-		}
-		value += *value == '\n';
-	}
-}
-
-static void is_for_later(struct parse *p, unsigned line, const char *key, const char *advice)
-{
-	refuse(p, line, "'%s' is not available in this version of Silver: %s", key, advice);
-}
-
-static void is_legacy(struct parse *p, unsigned line, const char *key, const char *advice)
-{
-	warn(p, line, "'%s' has no effect: %s", key, advice);
-}
-
-static void is_never(struct parse *p, unsigned line, const char *key, const char *advice)
-{
-	refuse(p, line, "'%s' is not accepted: %s", key, advice);
-}
-
-static const struct key keys[] = {
-	{"app_name", take_app_name, NULL, "Must equal the app that is pushed to."},
-	{"platform", take_platform, NULL, "What runs the app: python (default), static or exec."},
-	{"runner", take_runner, NULL, "The file that serves requests; required but for static."},
-	{"health", take_health, NULL,
-	 "URL path that must answer below 400 before a release goes live."},
-	{"default_location", take_location, NULL,
-	 "Host name given to the app on its first deploy."},
-	{"packages", take_packages, NULL, "Debian packages that must be installed on the node."},
-
-	{"php_root", NULL, is_for_later, "it runs python, static and exec"},
-	{"update_fetch", NULL, is_for_later, "nothing is run before a release is live; remove it"},
-	{"test", NULL, is_for_later, "no checks of the app are run; 'health' is what it has"},
-	{"service.php", NULL, is_legacy, "'platform' says what runs the app"},
-	{"service.", NULL, is_for_later, "no services are provided; remove it"},
-	{"config.", NULL, is_for_later, "apps have no configuration yet; remove it"},
-
-	{"version", NULL, is_legacy, "the releases are numbered by the node; remove it"},
-	{"default_host", NULL, is_legacy, "'default_location' replaces it"},
-	{"default_hostname", NULL, is_legacy, "'default_location' replaces it"},
-	{"default_node", NULL, is_legacy, "the git remote that is pushed to replaces it"},
-	{"package_install_script", NULL, is_never,
-	 "root never runs a file of the app; the operator adds apt sources, and 'packages' names "
-	 "what is needed"},
-	{"after_install_script", NULL, is_never,
-	 "root never runs a file of the app; 'packages' names what is needed, and the app prepares "
-	 "itself when it starts"},
-};
-
-/* What a section that is not [production] is for, or NULL. */
-static const char *later_section(const char *section)
-{
-	static const char *const later[] = {"process:", "cron:", "limits"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
-		if (strncasecmp(section, later[i], strlen(later[i])) == 0)
-			return later[i];
 	return NULL;
 }
 
 static void refuse_section(struct parse *p, unsigned line, const char *section)
 {
-	static const char *const sections[] = {SECTION};
-	autofree char *v = appini_shown(section, strlen(section));
+	const struct section *near = nearest_section(section);
+	autofree char *v = appini_shown(section, strlen(section)), *all = all_sections();
 
 	if (p->refused_section && strcmp(p->refused_section, section) == 0)
 		return;
 	free(p->refused_section);
 	p->refused_section = xstrdup(section);
-	p->runner_told = p->runner_told || !later_section(section);
+	p->runner_told = true;
 	if (*section == '\0')
-		refuse(p, line, "a key above the first section; put [" SECTION "] above it");
-	else if (later_section(section))
-		refuse(p, section_line(p, line),
-		       "section [%s] is not available in this version of Silver; remove it", v);
-	else if (name_nearest(section, sections, 1) || strcasecmp(section, SECTION) == 0)
-		refuse(p, section_line(p, line),
-		       "unknown section [%s] (did you mean [" SECTION "]?)", v);
+		appini_refuse(p, line, "a key above the first section; put [production] above it");
+	else if (near)
+		appini_refuse(p, appini_section_line(p, line),
+			      "unknown section [%s] (did you mean [%s%s]?)", v, near->name,
+			      is_named(near) ? "NAME" : "");
 	else
-		refuse(p, section_line(p, line),
-		       "unknown section [%s]; app.ini has one, [" SECTION "]", v);
+		appini_refuse(p, appini_section_line(p, line),
+			      "unknown section [%s]; the sections are %s", v, all);
 }
 
-static const struct key *find_key(const char *name)
+static bool check_item(struct parse *p, unsigned line, const struct section *section,
+		       const char *item)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		size_t len = strlen(keys[i].name);
+	struct error err = ERROR_INIT;
+	autofree char *whole = xasprintf("%s%s", section->name, item);
 
-		if (keys[i].name[len - 1] == '.' ? strncasecmp(name, keys[i].name, len) == 0
-						 : strcasecmp(name, keys[i].name) == 0)
-			return &keys[i];
-	}
-	return NULL;
+	if (!is_named(section) || (name_check_app(item, &err) == 0 && strcmp(item, "web") != 0))
+		return true;
+	if (p->refused_section && strcmp(p->refused_section, whole) == 0)
+		return false;
+	free(p->refused_section);
+	p->refused_section = steal_ptr(&whole);
+	if (strcmp(item, "web") == 0)
+		appini_refuse(
+			p, appini_section_line(p, line),
+			"[%sweb]: 'web' is what serves requests, which 'runner' names; choose "
+			"another name",
+			section->name);
+	else
+		appini_refuse(p, appini_section_line(p, line),
+			      "[%s...]: the name has a-z, 0-9 and '-', starts with a letter and is "
+			      "at most %d long",
+			      section->name, APP_NAME_MAX);
+	return false;
 }
 
-static void refuse_unknown(struct parse *p, unsigned line, const char *name)
+static void refuse_unknown(struct parse *p, const struct section *section, const struct place *at)
 {
-	const char *names[ARRAY_SIZE(keys)], *near;
-	autofree char *v = appini_shown(name, strlen(name)), *lower = xstrdup(name);
+	const char *names[64], *near;
+	autofree char *v = appini_shown(at->name, strlen(at->name)), *lower = xstrdup(at->name);
 	autostrbuf struct strbuf all = STRBUF_INIT;
+	size_t n = 0;
 
 	for (char *c = lower; *c; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c + ('a' - 'A'));
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		names[i] = keys[i].name;
-		if (keys[i].take)
-			strbuf_addf(&all, "%s%s", all.len ? ", " : "", keys[i].name);
+	for (const struct key *key = section->keys; key->name && n < ARRAY_SIZE(names); key++) {
+		names[n++] = key->name;
+		if (key->take)
+			strbuf_addf(&all, "%s%s", all.len ? ", " : "", key->name);
 	}
-	near = name_nearest(lower, names, ARRAY_SIZE(names));
+	near = name_nearest(lower, names, n);
 	if (near && strcmp(near, "runner") == 0)
 		p->runner_told = true;
 	if (near)
-		refuse(p, line, "unknown key '%s' (did you mean '%s'?)", v, near);
+		appini_refuse(p, at->line, "unknown key '%s' (did you mean '%s'?)", v, near);
 	else
-		refuse(p, line, "unknown key '%s'; the keys are %s", v, strbuf_str(&all));
+		appini_refuse(p, at->line, "unknown key '%s'; the keys of [%s%s] are %s", v,
+			      section->name, at->item, strbuf_str(&all));
+}
+
+/* The line that set this key before; 0: none, and from now on it is set. */
+static unsigned seen_before(struct parse *p, const char *section, const struct place *at)
+{
+	for (size_t i = 0; i < p->n_seen; i++)
+		if (strcmp(p->seen[i].section, section) == 0 &&
+		    strcasecmp(p->seen[i].key, at->name) == 0)
+			return p->seen[i].line;
+	if (p->n_seen == ITEMS_MAX) {
+		appini_refuse(p, at->line, "more than %d keys", ITEMS_MAX);
+		return at->line;
+	}
+	p->seen = xrealloc_array(p->seen, p->n_seen + 1, sizeof(*p->seen));
+	p->seen[p->n_seen++] = (struct seen){xstrdup(section), xstrdup(at->name), at->line};
+	return 0;
 }
 
 /* False where the value's shape is wrong: nothing there, or more lines than the key takes. */
@@ -370,90 +167,78 @@ static bool check_shape(struct parse *p, unsigned line, const struct key *key, c
 	for (unsigned nth = 1; next; next = strchr(next + 1, '\n'), nth++) {
 		autofree char *v = appini_shown(next + 1, strcspn(next + 1, "\n"));
 
-		if (looks_like_key(next + 1))
-			refuse(p, continuation_line(p, line, nth),
-			       "'%s' is indented, so it is read as part of '%s' in line %u; remove "
-			       "the blanks before it",
-			       v, key->name, line);
-		else if (key->take && key->take != take_packages)
-			refuse(p, continuation_line(p, line, nth),
-			       "'%s' has a second line, '%s'; it takes one", key->name, v);
+		if (appini_looks_like_key(next + 1))
+			appini_refuse(p, appini_continuation_line(p, line, nth),
+				      "'%s' is indented, so it is read as part of '%s' in line %u; "
+				      "remove the blanks before it",
+				      v, key->name, line);
+		else if (key->take && !(key->flags & KEY_LINES))
+			appini_refuse(p, appini_continuation_line(p, line, nth),
+				      "'%s' has a second line, '%s'; it takes one", key->name, v);
 	}
 	if (key->take && *value == '\0')
-		refuse(p, line, "'%s' has no value; remove the line, or set it", key->name);
+		appini_refuse(p, line, "'%s' has no value; remove the line, or set it", key->name);
 	return p->n_errors == before;
 }
 
-static void on_key(void *ctx, unsigned line, const char *section, const char *name,
-		   const char *value)
+static void take_key(struct parse *p, const struct section *section, const struct key *key,
+		     const struct place *at, const char *value)
 {
-	struct parse *p = ctx;
-	const struct key *key = find_key(name);
 	const char *interpolated = strstr(value, "%(");
-	unsigned *seen;
 
-	if (strcmp(section, SECTION) != 0) {
-		refuse_section(p, line, section);
-		return;
-	}
-	if (!key) {
-		refuse_unknown(p, line, name);
-		return;
-	}
-	seen = &p->seen[key - keys];
-	if (*seen && key->take) {
-		refuse(p, line, "'%s' is set twice, here and in line %u; keep one", key->name,
-		       *seen);
-		return;
-	}
-	*seen = line;
 	if (interpolated && strstr(interpolated, ")s"))
-		warn(p, line, "'%%(...)s' in '%s' is taken as it stands: write the value out",
-		     key->name);
-	if (!check_shape(p, line, key, value)) {
-		p->runner_told = true;
-		if (key->take != take_packages)
+		appini_warn(p, at->line,
+			    "'%%(...)s' in '%s' is taken as it stands: write the "
+			    "value out",
+			    key->name);
+	if (!check_shape(p, at->line, key, value)) {
+		p->runner_told = p->runner_told || section == PRODUCTION;
+		if (!(key->flags & KEY_LINES))
 			return;
 	}
 	if (key->take)
-		key->take(p, line, value);
+		key->take(p, at, value);
 	else
-		key->decline(p, line, name, key->words);
+		key->decline(p, at, key->words);
+}
+
+static void on_key(void *ctx, unsigned line, const char *section_name, const char *name,
+		   const char *value)
+{
+	struct parse *p = ctx;
+	struct place at = {.line = line, .name = name};
+	const struct section *section = find_section(section_name, &at.item);
+	const struct key *key = section ? appini_find_key(section, name) : NULL;
+	unsigned before;
+
+	if (p->n_seen == ITEMS_MAX) /* told */
+		return;
+	if (!section) {
+		refuse_section(p, line, section_name);
+		return;
+	}
+	if (!check_item(p, line, section, at.item))
+		return;
+	if (!key) {
+		refuse_unknown(p, section, &at);
+		return;
+	}
+	before = seen_before(p, section_name, &at);
+	if (before && before != line)
+		appini_refuse(p, line, "'%s' is set twice, here and in line %u; keep one",
+			      key->name, before);
+	else if (!before)
+		take_key(p, section, key, &at, value);
 }
 
 static void on_problem(void *ctx, unsigned line, const char *text)
 {
-	refuse(ctx, line, "%s", text);
-}
-
-static void check_whole(struct parse *p)
-{
-	struct appini *ini = p->ini;
-	bool is_python = ini->platform && strcmp(ini->platform, "python") == 0;
-	bool is_static = ini->platform && strcmp(ini->platform, "static") == 0;
-
-	if (is_static && ini->runner)
-		refuse(p, ini->runner_line,
-		       "platform 'static' has no runner: remove it, or set platform = python or "
-		       "exec");
-	if (is_static && ini->health)
-		warn(p, 0, "'health' has no effect: a static app has no process to ask");
-	if (ini->platform && !is_static && !ini->runner && !p->runner_told)
-		refuse(p, 0,
-		       "'runner' is missing; platform '%s' needs it, for example: runner = %s",
-		       ini->platform, is_python ? "src/app.py#application" : "bin/serve");
-	if (ini->platform && !is_static && ini->runner) {
-		autofree char *problem = runner_problem(ini->platform, ini->runner);
-
-		if (problem)
-			refuse(p, ini->runner_line, "%s", problem);
-	}
+	appini_refuse(ctx, line, "%s", text);
 }
 
 unsigned appini_parse(struct appini *out, const char *app, const char *text, size_t len,
 		      struct strv *errors, struct strv *warnings)
 {
-	unsigned seen[ARRAY_SIZE(keys)] = {0};
 	struct parse p = {
 		.ini = out,
 		.app = app,
@@ -463,25 +248,38 @@ unsigned appini_parse(struct appini *out, const char *app, const char *text, siz
 		.warnings = warnings,
 		.first_error = errors->n,
 		.first_warning = warnings->n,
-		.seen = seen,
 	};
 
-	*out = (struct appini){.platform = xstrdup("python")};
+	*out = (struct appini){.run = {.platform = xstrdup("python")}};
 	(void)ini_parse_text(text, len, on_key, on_problem, &p); /* on_problem counts them */
-	check_whole(&p);
+	for (size_t i = 0; appini_sections[i].name; i++)
+		if (appini_sections[i].check)
+			appini_sections[i].check(&p);
 	strv_sort(&out->packages);
-	if (!out->platform)
-		out->platform = xstrdup("python");
+	if (!out->run.platform)
+		out->run.platform = xstrdup("python");
+	for (size_t i = 0; i < p.n_seen; i++) {
+		free(p.seen[i].section);
+		free(p.seen[i].key);
+	}
+	free(p.seen);
 	free(p.refused_section);
 	return p.n_errors;
+}
+
+static void tasks_release(struct appini_tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->n; i++)
+		free(tasks->v[i].text);
+	free(tasks->v);
 }
 
 void appini_release(struct appini *ini)
 {
 	free(ini->app_name);
-	free(ini->platform);
-	free(ini->runner);
-	free(ini->health);
+	runspec_release(&ini->run);
+	tasks_release(&ini->update_fetch);
+	tasks_release(&ini->test);
 	free(ini->default_location);
 	strv_free_p(&ini->packages);
 	*ini = (struct appini){0};
@@ -489,14 +287,20 @@ void appini_release(struct appini *ini)
 
 char *appini_runner_file(const struct appini *ini)
 {
-	return ini->runner ? runner_file(ini->platform, ini->runner) : NULL;
+	return ini->run.runner ? runner_file(ini->run.platform, ini->run.runner) : NULL;
 }
 
 void appini_describe(struct strbuf *out)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i].take)
-			strbuf_addf(out, "%s\t%s\n", keys[i].name, keys[i].words);
+	for (size_t i = 0; appini_sections[i].name; i++) {
+		const struct section *section = &appini_sections[i];
+
+		strbuf_addf(out, "[%s%s]\t%s\n", section->name, is_named(section) ? "NAME" : "",
+			    section->words);
+		for (const struct key *key = section->keys; key->name; key++)
+			if (key->take)
+				strbuf_addf(out, "%s\t%s\n", key->name, key->words);
+	}
 }
 
 const char *appini_example(void)

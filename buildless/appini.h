@@ -1,19 +1,29 @@
 /* appini.h - app.ini, checked: what an app asks for (app.ini(5)).
  *
- * A table of keys drives the parser and prints the manual's list. Every problem is reported, each
- * as one line "app.ini:LINE: text" (names with the nearest known key), warnings apart from errors.
- */
+ * Tables of sections and keys drive the parser and print the manual's list. Every problem is
+ * reported, each as one line "app.ini:LINE: text" (names with the nearest known key), warnings
+ * apart from errors. */
 #pragma once
 #include "common/mem.h"
+#include "runtime/runspec.h"
+
+/* A line of update_fetch or test: "/path", or "script:bin/x args". */
+struct appini_task {
+	char *text;
+	unsigned line;
+};
+struct appini_tasks {
+	struct appini_task *v;
+	size_t n;
+};
 
 struct appini {
-	char *app_name;         /* NULL: absent */
-	char *platform;         /* "python" (default), "static", "exec" */
-	char *runner;           /* NULL: absent (static) */
-	char *health;           /* NULL: any answer below 500 at "/" */
-	char *default_location; /* NULL: absent */
-	struct strv packages;   /* sorted, each once */
-	unsigned runner_line, packages_line, location_line; /* 0: absent */
+	char *app_name; /* NULL: absent */
+	struct runspec run;
+	struct appini_tasks update_fetch, test; /* in their order */
+	char *default_location;                 /* "host" or "host/path"; NULL: absent */
+	struct strv packages;                   /* sorted, each once */
+	unsigned runner_line, php_root_line, packages_line, location_line; /* 0: absent */
 };
 
 /* text is the file's. Findings are added to errors and warnings; the number of errors is returned.
@@ -24,7 +34,7 @@ void appini_release(struct appini *ini);
 /* The runner's file without "#object" or ":object": "src/app.py" for "src/app.py#main"; NULL for
  * "module:object". The caller frees. */
 char *appini_runner_file(const struct appini *ini);
-/* One line per key for help and the manual: "KEY\tMEANING". */
+/* For help and the manual: "[SECTION]\tMEANING" lines, each with its "KEY\tMEANING" lines below. */
 void appini_describe(struct strbuf *out);
 /* A whole app.ini to paste. */
 const char *appini_example(void);

@@ -11,7 +11,7 @@
 
 bool has_processes(const struct release_info *release)
 {
-	return strcmp(release->platform, "static") != 0;
+	return strcmp(release->run.platform, "static") != 0;
 }
 
 struct wait {
@@ -44,7 +44,7 @@ int transaction_prove(struct app *app, struct release_info *release, struct erro
 {
 	struct health_check check = {
 		.host = app->host,
-		.path = release->health,
+		.path = release->run.health,
 		.deadline_ms = app->node.health_ms,
 	};
 	struct wait wait = {.release = release->number};

@@ -45,13 +45,6 @@ static void oid_of(struct record *r, const char *key, char oid[OID_HEX])
 		r->wrong = key;
 }
 
-static char *optional(const struct ini *ini, const char *key)
-{
-	const char *value = ini_get(ini, "run", key);
-
-	return value ? xstrdup(value) : NULL;
-}
-
 static bool read_time(const struct ini *ini, const char *name, int64_t *us)
 {
 	autofree char *key = xasprintf("%s_us", name);
@@ -102,17 +95,16 @@ int release_read(const struct app *app, unsigned number, struct release_info *ou
 	out->branch = xstrdup(text_of(&r, "branch"));
 	out->who = xstrdup(text_of(&r, "who"));
 	out->subject = xstrdup(text_of(&r, "subject"));
-	out->platform = optional(&ini, "platform");
-	out->runner = optional(&ini, "runner");
-	out->health = optional(&ini, "health");
 	out->live = release_is_live(app, number);
 	read_times(app, out);
-	if (!r.wrong && !out->platform)
-		r.wrong = "platform";
-	if (!r.wrong)
+	if (r.wrong)
+		error_set(err, E_SYSTEM, "'%s' has no valid '%s'", path, r.wrong);
+	else if (runspec_read(&ini, &out->run, err) == 0)
 		return 0;
+	else
+		error_prefix(err, "'%s'", path);
 	release_info_release(out);
-	return error_set(err, E_SYSTEM, "'%s' has no valid '%s'", path, r.wrong);
+	return -1;
 }
 
 void release_info_release(struct release_info *r)
@@ -120,9 +112,7 @@ void release_info_release(struct release_info *r)
 	free(steal_ptr(&r->branch));
 	free(steal_ptr(&r->who));
 	free(steal_ptr(&r->subject));
-	free(steal_ptr(&r->platform));
-	free(steal_ptr(&r->runner));
-	free(steal_ptr(&r->health));
+	runspec_release(&r->run);
 }
 
 static bool is_there(const struct app *app, unsigned number)
@@ -256,12 +246,7 @@ static void format_record(const struct release_info *r, struct strbuf *text)
 	ini_addf(text, "files", "%llu", (unsigned long long)r->files);
 	ini_addf(text, "changed", "%llu", (unsigned long long)r->changed);
 	ini_add(text, "env_digest", r->env_digest);
-	strbuf_addstr(text, "[run]\n");
-	ini_add(text, "platform", r->platform);
-	if (r->runner)
-		ini_add(text, "runner", r->runner);
-	if (r->health)
-		ini_add(text, "health", r->health);
+	runspec_format(&r->run, text);
 }
 
 void release_format_env(const struct strv *env, struct strbuf *out)

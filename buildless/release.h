@@ -13,16 +13,17 @@
 #pragma once
 #include "buildless/app.h"
 #include "buildless/git.h"
+#include "runtime/runspec.h"
 
 struct release_info { /* record.ini */
 	unsigned number, slot;
 	char commit[OID_HEX], tree[OID_HEX], env_digest[OID_HEX];
-	char *branch, *who, *subject;     /* branch without "refs/heads/" */
-	char *platform, *runner, *health; /* runner, health: NULL where absent */
-	int64_t when;                     /* UTC seconds */
-	uint64_t files, changed;          /* changed: against the release that was live then */
-	struct account times;             /* of the way on which it last became live */
-	bool live;                        /* it was accepted once */
+	char *branch, *who, *subject; /* branch without "refs/heads/" */
+	struct runspec run;
+	int64_t when;            /* UTC seconds */
+	uint64_t files, changed; /* changed: against the release that was live then */
+	struct account times;    /* of the way on which it last became live */
+	bool live;               /* it was accepted once */
 };
 #define RELEASE_INFO_INIT                                                                          \
 	{                                                                                          \

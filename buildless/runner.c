@@ -23,8 +23,7 @@ bool appini_is_plain(const char *s)
 	return true;
 }
 
-/* A path inside the tree: relative, without empty, "." and ".." parts. */
-static bool is_tree_path(const char *path)
+bool runner_is_tree_path(const char *path)
 {
 	if (*path == '\0' || strlen(path) > PATH_BYTES_MAX || !appini_is_plain(path))
 		return false;
@@ -62,20 +61,17 @@ static char *python_problem(const char *runner, const char *shown)
 	const char *mark = strpbrk(runner, "#:");
 	size_t len = mark ? (size_t)(mark - runner) : strlen(runner);
 	autofree char *file = xstrndup(runner, len);
-	bool is_file = str_ends(file, ".py");
+	bool is_paste = str_ends(file, ".ini"); /* the section of its app stands behind '#' */
+	bool is_file = is_paste || str_ends(file, ".py");
 
-	if (str_ends(file, ".ini"))
-		return xasprintf("runner '%s': Paste Deploy files are not available in this "
-				 "version of Silver; name a Python file",
-				 shown);
 	if (is_file && mark && *mark == ':')
 		return xasprintf("runner '%s': the object of a file stands behind '#': %.*s#%s",
 				 shown, (int)len, shown,
 				 is_dotted_name(mark + 1) ? mark + 1 : "application");
-	if (mark && !is_dotted_name(mark + 1))
+	if (mark && (is_paste ? !appini_is_plain(mark + 1) || !mark[1] : !is_dotted_name(mark + 1)))
 		return xasprintf("runner '%s': '%c' is followed by the name of a Python object",
 				 shown, *mark);
-	if (is_file && !is_tree_path(file))
+	if (is_file && !runner_is_tree_path(file))
 		return xasprintf("runner '%s' is no path in the tree; it is relative to the top, "
 				 "without '.', '..' and blanks",
 				 shown);
@@ -92,7 +88,11 @@ char *runner_problem(const char *platform, const char *runner)
 
 	if (strcmp(platform, "python") == 0)
 		return python_problem(runner, shown);
-	if (!is_tree_path(runner))
+	if (strcmp(platform, "php") == 0 && !str_ends(runner, ".php"))
+		return xasprintf("runner '%s' is no PHP file; it is the one that dynamic requests "
+				 "enter, for example: runner = index.php",
+				 shown);
+	if (!runner_is_tree_path(runner))
 		return xstrdup("runner is the path of a program in the tree: relative to the top, "
 			       "without arguments, blanks, '.' and '..'");
 	return NULL;
@@ -106,5 +106,12 @@ char *runner_file(const char *platform, const char *runner)
 		return xstrdup(runner);
 	if (mark)
 		return xstrndup(runner, (size_t)(mark - runner));
-	return str_ends(runner, ".py") ? xstrdup(runner) : NULL;
+	return str_ends(runner, ".py") || str_ends(runner, ".ini") ? xstrdup(runner) : NULL;
+}
+
+const char *runner_example(const char *platform)
+{
+	if (strcmp(platform, "python") == 0)
+		return "src/app.py#application";
+	return strcmp(platform, "php") == 0 ? "index.php" : "bin/serve";
 }

@@ -8,6 +8,11 @@ char *runner_problem(const char *platform, const char *runner);
  * frees. */
 char *runner_file(const char *platform, const char *runner);
 
+/* A runner to begin with, for a message. */
+const char *runner_example(const char *platform);
+/* Is it a path inside the tree: relative, without empty, "." and ".." parts, of plain letters? */
+bool runner_is_tree_path(const char *path);
+
 /* A value from outside, safe to print and not too long. The caller frees. */
 char *appini_shown(const char *value, size_t len);
 /* Printable ASCII without blanks: it can stand in a record, a request line and an argument as it

@@ -38,7 +38,7 @@ static void json_release(struct json *j, const char *key, const struct release_i
 	json_str(j, "subject", r->subject);
 	json_str(j, "who", r->who);
 	json_int(j, "when", r->when);
-	json_str(j, "platform", r->platform);
+	json_str(j, "platform", r->run.platform);
 	json_int(j, "files", (int64_t)r->files);
 	json_int(j, "changed", (int64_t)r->changed);
 	json_int(j, "slot", r->slot);
@@ -136,7 +136,7 @@ static void status_text(const struct app *app, const struct overview *o, const c
 		strbuf_addf(s, "  deployed  %s UTC by %s\n", when, live->who);
 		strbuf_addstr(s, "  files     ");
 		report_add_count(s, live->files);
-		strbuf_addf(s, "\n  platform  %s\n", live->platform);
+		strbuf_addf(s, "\n  platform  %s\n", live->run.platform);
 		took_text(live, s);
 	}
 	strbuf_addf(s, "  address   %s\n", url);

@@ -141,11 +141,6 @@ static char *printable_subject(const char *subject)
 	return strbuf_detach(&s);
 }
 
-static char *copy(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
 static int stage_new(struct app *app, struct repo *repo, const char *branch,
 		     const struct appini *ini, unsigned flags, struct release_info *r,
 		     struct error *err)
@@ -160,9 +155,7 @@ static int stage_new(struct app *app, struct repo *repo, const char *branch,
 		return -1;
 	r->branch = xstrdup(branch);
 	r->who = xstrdup(app->user);
-	r->platform = xstrdup(ini->platform ? ini->platform : "python");
-	r->runner = copy(ini->runner);
-	r->health = copy(ini->health);
+	runspec_copy(&r->run, &ini->run);
 	r->when = clock_utc_ms() / 1000;
 	return release_write(app, r, &env, err);
 }

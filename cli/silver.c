@@ -1,5 +1,6 @@
 /* silver: the command line, on both ends: by ssh to a node elsewhere, by its control socket to one
  * on this machine. */
+#include "buildless/appini.h"
 #include "cli/ask.h"
 
 #define USAGE "usage: silver [--node HOST:PORT | --dir DIR] VERB [ARGS...]"
@@ -93,12 +94,30 @@ static int ask(struct options *o, char **words, size_t n, int *status, struct er
 	return ask_local(o->dir, &request, words, n, status, err);
 }
 
+/* The table of app.ini's keys, aligned. */
+static void help_appini(void)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+
+	appini_describe(&text);
+	for (const char *line = text.buf; *line; line += strcspn(line, "\n") + 1) {
+		int word = (int)strcspn(line, "\t"), meaning = (int)strcspn(line + word + 1, "\n");
+
+		printf(*line == '[' ? "%-20.*s%.*s\n" : "  %-18.*s%.*s\n", word, line, meaning,
+		       line + word + 1);
+	}
+}
+
 static int help(char **words, size_t n, struct error *err)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
 
 	if (n == 0) {
 		print_help(stdout);
+		return 0;
+	}
+	if (!strcmp(words[0], "app.ini")) {
+		help_appini();
 		return 0;
 	}
 	if (command_help(&text, words[0], err) == -1)

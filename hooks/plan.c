@@ -89,9 +89,9 @@ static void say_setting(const char *key, const char *was, const char *now)
 
 static void say_settings(const struct release_info *live, const struct appini *ini)
 {
-	say_setting("platform", live ? live->platform : NULL, ini->platform);
-	say_setting("runner", live ? live->runner : NULL, ini->runner);
-	say_setting("health", live ? live->health : NULL, ini->health);
+	say_setting("platform", live ? live->run.platform : NULL, ini->run.platform);
+	say_setting("runner", live ? live->run.runner : NULL, ini->run.runner);
+	say_setting("health", live ? live->run.health : NULL, ini->run.health);
 	if (!live && ini->default_location)
 		report_step("plan: location: %s", ini->default_location);
 	for (size_t i = 0; i < ini->packages.n; i++)

@@ -10,7 +10,7 @@ static int make_release(struct app *app, struct repo *repo, const struct push_re
 			struct release_info *out, bool *reused, struct error *err)
 {
 	bool first = release_current(app) == 0;
-	struct appini ini = {.platform = NULL};
+	struct appini ini = {0};
 	int result = transaction_check(app, repo, ref->new_oid, &ini, err);
 
 	if (result == 0 && first) {

@@ -8,7 +8,7 @@
 #include "receiver/ssh_login.h"
 #include "receiver/ssh_pump.h"
 #include "receiver/ssh_request.h"
-#include "receiver/words.h"
+#include "common/words.h"
 
 struct server {
 	const struct session_serve *serve;

@@ -133,7 +133,7 @@ static void app_ini_may_be_a_link_in_the_tree(void **state)
 	git_tree(g, tree);
 	check_from(g, "", tree, &r);
 	assert_int_equal(r.errors.n, 0);
-	assert_string_equal(r.ini.runner, "src/blog/app.py");
+	assert_string_equal(r.ini.run.runner, "src/blog/app.py");
 	checked_release(&r);
 	git_link(g, "app.ini", "src/app.ini");
 	git_tree(g, tree);
@@ -154,7 +154,7 @@ static void findings_of_app_ini_and_of_the_tree_come_together(void **state)
 	git_link(g, "up", "../up");
 	git_tree(g, tree);
 	REFUSED(g, "", tree, "app.ini:3: unknown key 'nosuch'",
-		"app.ini:4: unknown platform 'ruby'; it is one of python, static, exec",
+		"app.ini:4: unknown platform 'ruby'; it is one of python, php, static, exec",
 		"etc: a link to the absolute path '/etc'", "up: a link that leaves the tree");
 }
 

@@ -10,8 +10,7 @@ static struct release_info sample(unsigned number)
 		.slot = number + 1,
 		.branch = master,
 		.who = ian,
-		.platform = python,
-		.runner = runner,
+		.run = {.platform = python, .runner = runner},
 		.subject = subject,
 		.when = 1767225600,
 		.files = 50112,
@@ -58,8 +57,8 @@ static void what_is_written_is_read_back(void **state)
 	assert_string_equal(got.branch, "master");
 	assert_string_equal(got.who, "ian");
 	assert_string_equal(got.subject, want.subject);
-	assert_string_equal(got.runner, "src/app.py#main");
-	assert_null(got.health);
+	assert_string_equal(got.run.runner, "src/app.py#main");
+	assert_null(got.run.health);
 	assert_int_equal(got.when, 1767225600);
 	assert_int_equal(got.files, 50112);
 	assert_int_equal(got.times.us[ACCOUNT_CHECKED], 3100);

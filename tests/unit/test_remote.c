@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "cli/ask.h"
-#include "receiver/words.h"
+#include "common/words.h"
 
 static int make(struct strv *argv, const char *node, bool terminal, struct strv *words,
 		struct error *err)

@@ -22,7 +22,7 @@ static void stage(struct store *s, const char *commit, struct release_info *r, b
 	static char platform[] = "static";
 	struct error err = ERROR_INIT;
 
-	ini.platform = platform;
+	ini.run.platform = platform;
 	assert_ok(transaction_stage(&s->app, s->repo, commit, "master", &ini, r, reused, &err),
 		  err);
 }
@@ -158,7 +158,7 @@ static void a_release_tells_what_it_is(void **state)
 	assert_string_equal(r.branch, "master");
 	assert_string_equal(r.who, "ian");
 	assert_string_equal(r.subject, "a change");
-	assert_string_equal(r.platform, "static");
+	assert_string_equal(r.run.platform, "static");
 }
 
 /* What a push has done when it ends, by each step; the last ones are parts of the flip. */

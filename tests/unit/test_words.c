@@ -1,7 +1,7 @@
 /* An exec string is unquoted as a shell would, and never expanded. */
 #include "tests/unit/unit.h"
 
-#include "receiver/words.h"
+#include "common/words.h"
 
 static void assert_words(const char *text, size_t n, const char *const *expected)
 {

@@ -1,4 +1,4 @@
-#include "receiver/words.h"
+#include "common/words.h"
 
 struct scan {
 	const char *p, *end;

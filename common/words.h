@@ -1,8 +1,8 @@
-/* words.h - the words of an exec string, as a POSIX shell would unquote them, and nothing more.
+/* words.h - the words of a command, as a POSIX shell would unquote them, and nothing more.
  *
- * ssh sends a command as one string, which git and people quote for a shell. There is no shell
- * here: quotes and backslashes are taken off, nothing is expanded, and `;`, `|`, `$`, `*` are
- * letters. */
+ * ssh sends a command as one string, which git and people quote for a shell; app.ini has commands
+ * in one line. There is no shell here: quotes and backslashes are taken off, nothing is expanded,
+ * and `;`, `|`, `$`, `*` are letters. */
 #pragma once
 #include "common/mem.h"
 
