@@ -134,8 +134,9 @@ e2e: all
 check: unit e2e
 lint:
 	scripts/lint
+# QUICK=1: small trees, two minutes. ROWS="push first": some rows
 bench: all
-	tests/bench/run
+	@B=$(B) QUICK='$(QUICK)' ROWS='$(ROWS)' tests/bench/run
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/hooks \
