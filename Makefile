@@ -115,8 +115,9 @@ $(HOOKS): $(B)/silver-hook $(B)/silver-activate
 $(B)/app.ini.5: docs/man/app.ini.5 docs/man/keys.awk $(B)/silver
 	$(call Q,MAN   $<)$(B)/silver help app.ini | awk -f docs/man/keys.awk - $< >$@.new && mv $@.new $@
 
-# Unit tests: one program per module, linked with everything below it. test_fs lets calls of fs.c fail.
+# Unit tests: one program per module, linked with everything below it. test_fs and test_maintain let calls of fs.c fail.
 WRAP_test_fs = -Wl,--wrap=fsync,--wrap=renameat
+WRAP_test_maintain = -Wl,--wrap=fsync
 UNIT_SOURCES  = $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS = $(UNIT_SOURCES:%.c=$(B)/%)
 $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)

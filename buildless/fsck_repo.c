@@ -7,6 +7,7 @@
 #include "common/proc.h"
 
 #define REF_DEPTH_MAX    32
+#define KEEP_MAX         200
 #define INCOMING         "tmp_objdir-incoming-"
 #define INCOMING_SECONDS (24 * 3600L) /* as in settle.c */
 
@@ -237,11 +238,15 @@ static void check_pack_name(const struct app *app, const struct strv *names, con
 			    struct findings *f)
 {
 	autofree char *path = xasprintf("repo.git/objects/pack/%s", name), *index = xstrdup(name);
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error none = ERROR_INIT;
 
 	if (str_starts(name, "tmp_") || str_starts(name, ".tmp-")) {
 		found(app, f, TEMPORARY, path, "a file that git did not finish");
-	} else if (str_ends(name, ".keep")) {
-		found(app, f, TEMPORARY, path, "the mark of a push that was killed");
+	} else if (str_ends(name, ".keep")) { /* a person may have put one, with other words */
+		if (fs_read_file(app->fd, path, KEEP_MAX, &text, &none) == 0 &&
+		    str_starts(strbuf_str(&text), "receive-pack "))
+			found(app, f, TEMPORARY, path, "the mark of a push that was killed");
 	} else if (str_starts(name, "pack-") && str_ends(name, ".pack")) {
 		memcpy(index + strlen(index) - strlen("pack"), "idx", sizeof("idx"));
 		if (!strv_has(names, index))

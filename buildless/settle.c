@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include "buildless/maintain.h"
 #include "buildless/report.h"
 #include "common/fs.h"
 #include "common/proc.h"
@@ -157,7 +158,9 @@ static int clean(struct app *app, struct error *err)
 {
 	if (remove_incoming(app, err) == -1)
 		return error_prefix(err, "removing what killed pushes left");
-	return slot_empty_trash(app, err);
+	if (slot_empty_trash(app, err) == -1)
+		return -1;
+	return maintain(app, err);
 }
 
 int transaction_settle(struct app *app, struct repo *repo, struct error *err)
@@ -168,8 +171,8 @@ int transaction_settle(struct app *app, struct repo *repo, struct error *err)
 		return -1;
 	if (!release_current(app))
 		return clean(app, err);
-	if (prune(app, repo, err) == -1 || prepare_spare(app, repo, err) == -1 ||
-	    drain(app, start, err) == -1)
+	if (maintain_burst(app, err) == -1 || prune(app, repo, err) == -1 ||
+	    prepare_spare(app, repo, err) == -1 || drain(app, start, err) == -1)
 		return -1;
 	return clean(app, err);
 }
