@@ -6,9 +6,11 @@
 #define SHOWN_US 50 /* what is less would be shown as 0.0 ms */
 
 static const char *const names[ACCOUNT_PARTS] = {
-	[ACCOUNT_RECEIVED] = "received", [ACCOUNT_WAITED] = "waited", [ACCOUNT_CHECKED] = "checked",
-	[ACCOUNT_STAGED] = "staged",     [ACCOUNT_SYNCED] = "synced", [ACCOUNT_HEALTHY] = "healthy",
-	[ACCOUNT_ACCEPTED] = "accepted", [ACCOUNT_LIVE] = "live",
+	[ACCOUNT_RECEIVED] = "received", [ACCOUNT_WAITED] = "waited",
+	[ACCOUNT_CHECKED] = "checked",   [ACCOUNT_STAGED] = "staged",
+	[ACCOUNT_SYNCED] = "synced",     [ACCOUNT_UPDATED] = "updated",
+	[ACCOUNT_HEALTHY] = "healthy",   [ACCOUNT_ACCEPTED] = "accepted",
+	[ACCOUNT_LIVE] = "live",
 };
 
 const char *account_name(enum account_part part)

@@ -16,6 +16,7 @@ enum account_part {
 	ACCOUNT_CHECKED,
 	ACCOUNT_STAGED, /* laid out, and recorded */
 	ACCOUNT_SYNCED,
+	ACCOUNT_UPDATED,  /* update_fetch and test */
 	ACCOUNT_HEALTHY,  /* its processes started, and answered */
 	ACCOUNT_ACCEPTED, /* the ref moved */
 	ACCOUNT_LIVE,     /* the flip, and the release's own ref */

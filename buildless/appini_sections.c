@@ -251,6 +251,17 @@ static const struct key limit_keys[] = {
 	{NULL, NULL, NULL, NULL, 0},
 };
 
+static void check_static_tasks(struct parse *p, const char *what, const struct appini_tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->n; i++)
+		if (*tasks->v[i].text == '/')
+			appini_refuse(
+				p, tasks->v[i].line,
+				"%s %s: a static app has no process to ask; script:PROGRAM runs "
+				"one",
+				what, tasks->v[i].text);
+}
+
 static void check_production(struct parse *p)
 {
 	struct appini *ini = p->ini;
@@ -266,6 +277,10 @@ static void check_production(struct parse *p)
 			      "python, php or exec");
 	if (is_static && ini->run.health)
 		appini_warn(p, 0, "'health' has no effect: a static app has no process to ask");
+	if (is_static) {
+		check_static_tasks(p, "update_fetch", &ini->update_fetch);
+		check_static_tasks(p, "test", &ini->test);
+	}
 	if (!*platform || is_static)
 		return;
 	if (!ini->run.runner && !p->runner_told)

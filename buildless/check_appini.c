@@ -186,9 +186,6 @@ static void check_available(struct reading *c, const struct appini *ini)
 	} later[] = {
 		{strcmp(run->platform, "php") == 0, 0, "platform 'php'"},
 		{run->runner && strstr(run->runner, ".ini"), ini->runner_line, "Paste Deploy"},
-		{ini->update_fetch.n, ini->update_fetch.n ? ini->update_fetch.v[0].line : 0,
-		 "'update_fetch'"},
-		{ini->test.n, ini->test.n ? ini->test.v[0].line : 0, "'test'"},
 		{run->n_processes, run->n_processes ? run->process[0].line : 0, "[process:NAME]"},
 		{run->n_crons, run->n_crons ? run->cron[0].line : 0, "[cron:NAME]"},
 		{run->limits.memory_bytes || run->limits.cpu_percent || run->limits.tasks ||

@@ -3,6 +3,7 @@
 
 #include "buildless/logs.h"
 #include "buildless/report.h"
+#include "buildless/tasks.h"
 #include "common/fs.h"
 #include "runtime/ask.h"
 #include "runtime/health.h"
@@ -40,29 +41,79 @@ static void still_waiting(void *ctx, int seconds)
 	wait->told_at = told_after(seconds);
 }
 
-int transaction_prove(struct app *app, struct release_info *release, struct error *err)
+struct proof {
+	struct app *app;
+	struct release_info *release;
+	int release_fd;
+	bool started;
+};
+
+static int start(void *ctx, struct error *err)
 {
+	struct proof *proof = ctx;
+
+	if (proof->started)
+		return 0;
+	proof->started = true;
+	if (ask_start(proof->release->number, err) == -1)
+		return error_prefix(err, "starting release %u", proof->release->number);
+	return 0;
+}
+
+/* Before the processes are started where that is possible: they may need what update_fetch makes.
+ */
+static int run_tasks(struct proof *proof, const struct appini *ini, struct error *err)
+{
+	struct tasks_of of = {.app = proof->app,
+			      .release = proof->release->number,
+			      .release_fd = proof->release_fd,
+			      .start = start,
+			      .ctx = proof};
+
+	if (tasks_run(&of, "update_fetch", &ini->update_fetch, err) == -1 ||
+	    tasks_run(&of, "test", &ini->test, err) == -1)
+		return -1;
+	if (ini->update_fetch.n + ini->test.n)
+		report_slow(account_close(&proof->app->account, ACCOUNT_UPDATED),
+			    "update_fetch and test");
+	return 0;
+}
+
+static int wait_until_healthy(struct proof *proof, struct error *err)
+{
+	struct wait wait = {.release = proof->release->number};
 	struct health_check check = {
-		.host = app->host,
-		.path = release->run.health,
-		.deadline_ms = app->node.health_ms,
+		.release_fd = proof->release_fd,
+		.host = proof->app->host,
+		.path = proof->release->run.health,
+		.deadline_ms = proof->app->node.health_ms,
 	};
-	struct wait wait = {.release = release->number};
-	autofree char *path = xasprintf("releases/%u", release->number);
-	autoclose int fd = -1;
 	int64_t took_ms;
 
-	if (!has_processes(release))
-		return 0;
+	if (start(proof, err) == -1)
+		return -1;
+	if (health_wait(&check, &took_ms, still_waiting, &wait, err) == -1)
+		return error_prefix(err, "release %u is not healthy", proof->release->number);
+	report_slow(account_close(&proof->app->account, ACCOUNT_HEALTHY), "healthy");
+	return 0;
+}
+
+int transaction_prove(struct app *app, struct release_info *release, const struct appini *ini,
+		      struct error *err)
+{
+	struct proof proof = {.app = app, .release = release};
+	autofree char *path = xasprintf("releases/%u", release->number);
+	autoclose int fd = -1;
+	int result = 0;
+
 	if (fs_open_dir(app->fd, path, &fd, err) == -1)
 		return -1;
-	if (ask_start(release->number, err) == -1)
-		return error_prefix(err, "starting release %u", release->number);
-	check.release_fd = fd;
-	if (health_wait(&check, &took_ms, still_waiting, &wait, err) == -1) {
+	proof.release_fd = fd;
+	if (ini)
+		result = run_tasks(&proof, ini, err);
+	if (result == 0 && has_processes(release))
+		result = wait_until_healthy(&proof, err);
+	if (result == -1 && proof.started && err->code == E_REFUSED)
 		logs_show_end(app, release->number, LOG_LINES, stderr);
-		return error_prefix(err, "release %u is not healthy", release->number);
-	}
-	report_slow(account_close(&app->account, ACCOUNT_HEALTHY), "healthy");
-	return 0;
+	return result;
 }

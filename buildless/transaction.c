@@ -51,7 +51,7 @@ int transaction_deploy(struct app *app, struct repo *repo, const char *commit, c
 {
 	if (stage_release(app, repo, commit, branch, ini, flags, out, reused, err) == -1)
 		return -1;
-	if (transaction_prove(app, out, err) == 0 &&
+	if (transaction_prove(app, out, *reused ? NULL : ini, err) == 0 &&
 	    transaction_intend(app, out->number, err) == 0 &&
 	    transaction_activate(app, out->number, commit, err) == 0)
 		return 0;
@@ -85,7 +85,7 @@ static int ready_kept(struct app *app, struct repo *repo, struct release_info *r
 	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
 		return -1;
 	account_close(&app->account, ACCOUNT_STAGED);
-	if (transaction_prove(app, r, err) == -1)
+	if (transaction_prove(app, r, NULL, err) == -1)
 		return -1;
 	return transaction_intend(app, r->number, err);
 }

@@ -26,10 +26,11 @@ MUST_CHECK int transaction_check(struct app *app, struct repo *repo, const char 
 MUST_CHECK int transaction_stage(struct app *app, struct repo *repo, const char *commit,
 				 const char *branch, const struct appini *ini,
 				 struct release_info *out, bool *reused, struct error *err);
-/* Starts its processes beside the live ones and waits until it is healthy; progress goes to stderr.
- * E_REFUSED holds the reason; the end of its log goes to stderr before. Nothing to do for static.
- */
-MUST_CHECK int transaction_prove(struct app *app, struct release_info *release, struct error *err);
+/* Runs update_fetch and test of ini (NULL: a kept release, for which they ran once), starts its
+ * processes beside the live ones and waits until it is healthy; progress goes to stderr. E_REFUSED
+ * holds the reason; the end of its log goes to stderr before. */
+MUST_CHECK int transaction_prove(struct app *app, struct release_info *release,
+				 const struct appini *ini, struct error *err);
 /* next -> releases/N, on disk: from here on recovery rolls forward as soon as the ref names its
  * commit. */
 MUST_CHECK int transaction_intend(struct app *app, unsigned release, struct error *err);

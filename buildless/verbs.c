@@ -165,10 +165,13 @@ static int switch_branch(struct verb_call *call, const char *ref, const char *co
 	if (transaction_check(app, call->repo, commit, &ini, err) == -1)
 		return -1;
 	done = transaction_stage(app, call->repo, commit, name_branch(ref), &ini, &r, &reused, err);
-	appini_release(&ini);
-	if (done == -1)
+	if (done == -1) {
+		appini_release(&ini);
 		return -1;
-	if (transaction_prove(app, &r, err) == -1 || transaction_intend(app, r.number, err) == -1 ||
+	}
+	done = transaction_prove(app, &r, reused ? NULL : &ini, err);
+	appini_release(&ini);
+	if (done == -1 || transaction_intend(app, r.number, err) == -1 ||
 	    transaction_set_head(app, ref, err) == -1) {
 		transaction_abandon(app, r.number);
 		return -1;

@@ -35,6 +35,8 @@ static const struct setting settings[] = {
 	 "how long a push waits for another push of the same application"},
 	{"health_ms", MILLISECONDS, FIELD(health_ms), 100, 3600000, "60000",
 	 "a new release must answer by then, or its push is refused"},
+	{"task_ms", MILLISECONDS, FIELD(task_ms), 1000, 86400000, "900000",
+	 "a line of update_fetch or test must end by then, or its push is refused"},
 	{"drain_ms", MILLISECONDS, FIELD(drain_ms), 0, 3600000, "30000",
 	 "how long the processes of the release before may finish their requests"},
 	{"grace_ms", MILLISECONDS, FIELD(grace_ms), 1000, 600000, "20000",

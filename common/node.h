@@ -23,6 +23,7 @@ struct node {
 	unsigned keep;         /* 5: releases kept per app; at least 2 */
 	int lock_wait_ms;      /* 10 000: how long a push waits for another one of the same app */
 	int health_ms;         /* 60 000: a release must be healthy by then */
+	int task_ms;           /* 900 000: a line of update_fetch or test must end by then */
 	int drain_ms;          /* 30 000: how long old processes may finish their requests */
 	int grace_ms;          /* 20 000: a connection must have logged in by then */
 	int idle_ms;           /* 600 000: a session without a byte in either direction ends */

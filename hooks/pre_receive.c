@@ -155,7 +155,7 @@ static int stage(struct pre_receive *p, struct error *err)
 
 static int prove(struct pre_receive *p, struct error *err)
 {
-	return transaction_prove(&p->app, &p->staged, err);
+	return transaction_prove(&p->app, &p->staged, p->staged.live ? NULL : &p->ini, err);
 }
 
 static int take_host(struct pre_receive *p, struct error *err)

@@ -16,22 +16,22 @@ struct channel {
 	struct watch
 		*watch; /* NULL while a request is being served: the next one waits in the socket */
 	struct errand *errand;
+	bool runs; /* the errand is a command of the app's, whose exit status is its own */
 	void (*gone)(void *ctx);
 	void *ctx;
 };
 
-/* One row is one request: what its word must be, and how long it may take beyond ERRAND_MS. */
+/* One row is one request: what its words must be, and how long it may take. */
 struct question {
 	const char *name;
 	bool takes_release; /* else a host name */
-	bool drains;
+	bool drains;        /* takes drain_ms more than ERRAND_MS */
+	bool runs;          /* a command in the release, whose output goes to the asker's pipe */
 };
 
 static const struct question questions[] = {
-	{"start", true, false},
-	{"only", true, true},
-	{"stop", true, true},
-	{"locate", false, false},
+	{"start", true, false, false},   {"only", true, true, false}, {"stop", true, true, false},
+	{"locate", false, false, false}, {"task", true, false, true},
 };
 
 void channel_drop(struct channel *c)
@@ -61,7 +61,7 @@ static void errand_done(void *ctx, int status, const char *text)
 	struct error err = ERROR_INIT;
 
 	if (status != 0)
-		answer_error(c, error_code_from(status), text);
+		answer_error(c, c->runs ? E_REFUSED : error_code_from(status), text);
 	else if (WIRE_SEND(c->fd, &err, "ok") == -1)
 		log_line("%s: no answer: %s", c->app, err.text);
 	c->watch = loop_watch(c->loop, c->fd, EPOLLIN, on_request, c);
@@ -88,19 +88,47 @@ static int check_request(const struct channel *c, const struct question *q,
 	return q->takes_release ? 0 : name_check_host(m->word[1], err);
 }
 
+static int start_root(struct channel *c, const struct question *q, const struct wire_message *m,
+		      struct error *err)
+{
+	const char *const words[] = {q->name, c->app, m->word[1]};
+	const struct errand_order order = {.program = "silver-root",
+					   .words = words,
+					   .n_words = ARRAY_SIZE(words),
+					   .output_fd = -1,
+					   .deadline_ms =
+						   ERRAND_MS + (q->drains ? c->node->drain_ms : 0)};
+
+	return errand_start(c->loop, c->node, &c->errand, &order, errand_done, c, err);
+}
+
+/* `task` N WORD...: as `silver run` does it, but in release N. */
+static int start_task(struct channel *c, const struct wire_message *m, struct error *err)
+{
+	autostrv struct strv words = STRV_INIT;
+	struct errand_order order = {
+		.program = "silver-exec", .output_fd = m->fd[0], .deadline_ms = c->node->task_ms};
+
+	strv_add(&words, c->app);
+	strv_add(&words, m->word[1]);
+	strv_add(&words, "--");
+	for (size_t i = 2; i < m->n; i++)
+		strv_add(&words, m->word[i]);
+	order.words = (const char *const *)words.v;
+	order.n_words = words.n;
+	return errand_start(c->loop, c->node, &c->errand, &order, errand_done, c, err);
+}
+
 static int serve(struct channel *c, const struct wire_message *m, struct error *err)
 {
 	const struct question *q = question_named(m->word[0]);
 
-	if (!q || m->n != 2 || m->n_fds != 0)
+	if (!q || (q->runs ? m->n < 3 || m->n_fds != 1 : m->n != 2 || m->n_fds != 0))
 		return error_set(err, E_USAGE, "a request that nobody knows");
-	if (check_request(c, q, m, err) == -1)
+	if (check_request(c, q, m, err) == -1 ||
+	    (q->runs ? start_task(c, m, err) : start_root(c, q, m, err)) == -1)
 		return -1;
-	if (errand_start(c->loop, c->node, &c->errand,
-			 (const char *const[]){q->name, c->app, m->word[1]}, 3,
-			 ERRAND_MS + (q->drains ? c->node->drain_ms : 0), errand_done, c,
-			 err) == -1)
-		return -1;
+	c->runs = q->runs;
 	loop_unwatch(&c->watch);
 	return 0;
 }

@@ -10,7 +10,10 @@ struct errand {
 	struct errand **slot;
 	struct child *child;
 	struct timer *deadline;
-	int said_fd; /* its stderr: a file in memory, which never fills and needs no watching */
+	int said_fd; /* its stderr: a file in memory, which never fills and needs no watching; -1:
+			somebody else has its output */
+	int deadline_ms;
+	bool overdue;
 	errand_fn fn;
 	void *ctx;
 };
@@ -29,7 +32,7 @@ static char *said(int fd)
 {
 	char text[TEXT_MAX + 1];
 	struct strbuf s = STRBUF_INIT;
-	ssize_t n = pread(fd, text, TEXT_MAX, 0);
+	ssize_t n = fd == -1 ? 0 : pread(fd, text, TEXT_MAX, 0);
 
 	text[n > 0 ? n : 0] = '\0';
 	for (const char *at = text; *at;) {
@@ -44,6 +47,17 @@ static char *said(int fd)
 	return strbuf_detach(&s);
 }
 
+/* How it ended, where it said nothing itself. The caller frees. */
+static char *how_it_ended(const struct errand *e, int status)
+{
+	if (e->overdue)
+		return xasprintf("did not end within %d s", e->deadline_ms / 1000);
+	if (status > 128)
+		return xasprintf("was ended by signal %d (%s)", status - 128,
+				 strsignal(status - 128));
+	return xasprintf("ended with status %d", status);
+}
+
 static void ended(void *ctx, int status)
 {
 	struct errand *e = ctx;
@@ -51,11 +65,11 @@ static void ended(void *ctx, int status)
 	errand_fn fn = e->fn;
 	void *fn_ctx = e->ctx;
 
-	errand_free(e);
 	if (status != 0 && !*text) {
 		free(text);
-		text = xasprintf("silver-root ended with status %d", status);
+		text = how_it_ended(e, status);
 	}
+	errand_free(e);
 	fn(fn_ctx, status, text);
 }
 
@@ -63,22 +77,26 @@ static void overdue(void *ctx)
 {
 	struct errand *e = ctx;
 
+	e->overdue = true;
 	child_signal(e->child, SIGKILL);
 }
 
-static int start(const struct node *node, const char *const *words, size_t n_words, int said_fd,
-		 pid_t *pid, struct error *err)
+static int start(const struct node *node, const struct errand_order *order, int said_fd, pid_t *pid,
+		 struct error *err)
 {
-	autofree char *program = proc_program("silver-root");
+	autofree char *program = proc_program(order->program);
 	autostrv struct strv argv = STRV_INIT, env = STRV_INIT;
-	struct proc_spec spec = {
-		.path = program, .in = -1, .out = -1, .err = said_fd, .new_session = true};
+	struct proc_spec spec = {.path = program,
+				 .in = -1,
+				 .out = order->output_fd,
+				 .err = said_fd == -1 ? order->output_fd : said_fd,
+				 .new_session = true};
 
-	strv_add(&argv, "silver-root");
+	strv_add(&argv, order->program);
 	strv_add(&argv, "--dir");
 	strv_add(&argv, node->dir);
-	for (size_t i = 0; i < n_words; i++)
-		strv_add(&argv, words[i]);
+	for (size_t i = 0; i < order->n_words; i++)
+		strv_add(&argv, order->words[i]);
 	strv_add(&env, "PATH=" CHILD_PATH);
 	strv_add(&env, "LANG=C.UTF-8");
 	spec.argv = strv_argv(&argv);
@@ -87,22 +105,25 @@ static int start(const struct node *node, const char *const *words, size_t n_wor
 }
 
 int errand_start(struct loop *loop, const struct node *node, struct errand **slot,
-		 const char *const *words, size_t n_words, int deadline_ms, errand_fn fn, void *ctx,
-		 struct error *err)
+		 const struct errand_order *order, errand_fn fn, void *ctx, struct error *err)
 {
-	autoclose int said_fd = memfd_create("silver-root", MFD_CLOEXEC);
+	autoclose int said_fd = -1;
 	struct errand *e;
 	pid_t pid;
 
-	if (said_fd == -1)
+	if (order->output_fd == -1 && (said_fd = memfd_create(order->program, MFD_CLOEXEC)) == -1)
 		return error_sys(err, errno, "cannot make a file in memory");
-	if (start(node, words, n_words, said_fd, &pid, err) == -1)
+	if (start(node, order, said_fd, &pid, err) == -1)
 		return -1;
 	e = xcalloc(1, sizeof(*e));
-	*e = (struct errand){.slot = slot, .said_fd = steal_fd(&said_fd), .fn = fn, .ctx = ctx};
+	*e = (struct errand){.slot = slot,
+			     .said_fd = steal_fd(&said_fd),
+			     .deadline_ms = order->deadline_ms,
+			     .fn = fn,
+			     .ctx = ctx};
 	*slot = e;
 	loop_child(loop, &e->child, pid, true, ended, e);
-	loop_timer(loop, &e->deadline, deadline_ms, overdue, e);
+	loop_timer(loop, &e->deadline, order->deadline_ms, overdue, e);
 	return 0;
 }
 

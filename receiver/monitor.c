@@ -233,10 +233,15 @@ static void created(void *ctx, int status, const char *text)
 /* An app that a push names and that is not there is made first. */
 static int create_first(struct client *c, struct error *err)
 {
+	const char *const words[] = {"create", c->asked.request.app};
+	const struct errand_order order = {.program = "silver-root",
+					   .words = words,
+					   .n_words = ARRAY_SIZE(words),
+					   .output_fd = -1,
+					   .deadline_ms = CREATE_MS};
+
 	client_log(c, "creates app %s", c->asked.request.app);
-	return errand_start(c->m->loop, c->m->node, &c->creation,
-			    (const char *const[]){"create", c->asked.request.app}, 2, CREATE_MS,
-			    created, c, err);
+	return errand_start(c->m->loop, c->m->node, &c->creation, &order, created, c, err);
 }
 
 /* An answer of our own, as if a program had printed it. A local client prints it itself: silverd

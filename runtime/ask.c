@@ -2,7 +2,7 @@
 
 #include "common/wire.h"
 
-static int channel_fd(int *fd, struct error *err)
+int ask_channel(int *fd, struct error *err)
 {
 	const char *text = getenv("SILVER_MONITOR_FD");
 	uint64_t number;
@@ -26,16 +26,12 @@ static int read_answer(const struct wire_message *m, struct error *err)
 	return error_set(err, E_SYSTEM, "silverd gave an answer that is none");
 }
 
-static int ask(const char *verb, const char *word, struct error *err)
+/* verb and word: what was asked, for the words of an error. */
+static int wait_for_answer(int fd, const char *verb, const char *word, struct error *err)
 {
 	static struct wire_message m; /* 64 kB: not for the stack */
-	int fd = -1, got, rc;
+	int got = wire_recv(fd, &m, err), rc;
 
-	if (channel_fd(&fd, err) == -1)
-		return -1;
-	if (WIRE_SEND(fd, err, verb, word) == -1)
-		return error_prefix(err, "asking silverd to %s %s", verb, word);
-	got = wire_recv(fd, &m, err);
 	if (got == -1)
 		return error_prefix(err, "asking silverd to %s %s", verb, word);
 	if (got == 0)
@@ -43,6 +39,41 @@ static int ask(const char *verb, const char *word, struct error *err)
 	rc = read_answer(&m, err);
 	wire_release(&m);
 	return rc;
+}
+
+static int ask(const char *verb, const char *word, struct error *err)
+{
+	int fd = -1;
+
+	if (ask_channel(&fd, err) == -1)
+		return -1;
+	if (WIRE_SEND(fd, err, verb, word) == -1)
+		return error_prefix(err, "asking silverd to %s %s", verb, word);
+	return wait_for_answer(fd, verb, word, err);
+}
+
+int ask_task(unsigned release, const struct strv *words, int output_fd, struct error *err)
+{
+	autostrv struct strv all = STRV_INIT;
+	int fd = -1;
+
+	strv_add(&all, "task");
+	strv_addf(&all, "%u", release);
+	for (size_t i = 0; i < words->n; i++)
+		strv_add(&all, words->v[i]);
+	if (ask_channel(&fd, err) == -1 ||
+	    wire_send(fd, (const char *const *)all.v, all.n, &output_fd, 1, err) == -1)
+		return error_prefix(err, "asking silverd to run '%s'", words->v[0]);
+	return 0;
+}
+
+int ask_task_answer(struct error *err)
+{
+	int fd = -1;
+
+	if (ask_channel(&fd, err) == -1)
+		return -1;
+	return wait_for_answer(fd, "run", "a command", err);
 }
 
 static int ask_number(const char *verb, unsigned release, struct error *err)

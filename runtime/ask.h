@@ -4,11 +4,18 @@
  * an error keeps the code and text that the other side gave. Without a channel (SILVER_MONITOR_FD
  * unset): E_SYSTEM. */
 #pragma once
-#include "common/error.h"
+#include "common/mem.h"
 
 MUST_CHECK int ask_start(unsigned release,
 			 struct error *err); /* supervised on return, healthy or not */
 MUST_CHECK int ask_only(unsigned release,
 			struct error *err); /* all others drained and gone on return */
-MUST_CHECK int ask_stop(unsigned release, struct error *err);   /* ended and gone on return */
+MUST_CHECK int ask_stop(unsigned release, struct error *err); /* ended and gone on return */
+/* Starts a command in a release; its output goes to output_fd, which stays the caller's. */
+MUST_CHECK int ask_task(unsigned release, const struct strv *words, int output_fd,
+			struct error *err);
+/* The channel, to wait for the command's end on; then ask_task_answer() says how it ended:
+ * E_REFUSED with the words for it. */
+MUST_CHECK int ask_channel(int *fd, struct error *err);
+MUST_CHECK int ask_task_answer(struct error *err);
 MUST_CHECK int ask_locate(const char *host, struct error *err); /* E_REFUSED: another app has it */

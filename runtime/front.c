@@ -121,6 +121,8 @@ static const char config_server[] =
 	"\t\t\tproxy_set_header X-Request-ID $request_id;\n"
 	"\t\t\tproxy_set_header Forwarded \"\";\n"
 	"\t\t\tproxy_set_header Proxy \"\";\n"
+	"\t\t\t# Only the node itself says this (runtime/http.h).\n"
+	"\t\t\tproxy_set_header X-Silver-Internal \"\";\n"
 	"\t\t\tproxy_connect_timeout 5s;\n"
 	"\t\t\tproxy_read_timeout 120s;\n"
 	"\t\t\tproxy_send_timeout 120s;\n"

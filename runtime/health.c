@@ -23,9 +23,9 @@ struct wait {
 	int seconds;
 };
 
-static bool has_exited(const struct wait *w)
+bool health_exited(int run_fd)
 {
-	return faccessat(w->run_fd, "exited", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return faccessat(run_fd, "exited", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static ino_t socket_inode(const struct wait *w)
@@ -46,18 +46,18 @@ static bool give_up(void *ctx)
 	if (seconds > w->seconds && w->waiting)
 		w->waiting(w->ctx, seconds);
 	w->seconds = seconds;
-	return has_exited(w) || socket_inode(w) != w->socket;
+	return health_exited(w->run_fd) || socket_inode(w) != w->socket;
 }
 
 /* "STATUS SIGNAL" as s6 gives them to finish: 256 means a signal. */
-static int exited_error(const struct wait *w, struct error *err)
+int health_exited_error(int run_fd, struct error *err)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
 	struct error ignored = ERROR_INIT;
 	long status = 0, sig = 0;
 	char *end = NULL;
 
-	if (fs_read_file(w->run_fd, "exited", 64, &text, &ignored) == 0) {
+	if (fs_read_file(run_fd, "exited", 64, &text, &ignored) == 0) {
 		status = strtol(strbuf_str(&text), &end, 10);
 		sig = strtol(end, &end, 10);
 	}
@@ -102,6 +102,7 @@ static enum http_outcome ask_once(struct wait *w, struct http_answer *answer)
 			       .socket = "http.sock",
 			       .host = w->check->host,
 			       .path = asked_path(w),
+			       .internal = "health",
 			       .deadline_ms = w->deadline,
 			       .give_up = give_up,
 			       .ctx = w};
@@ -147,8 +148,8 @@ static int wait_until_good(struct wait *w, int64_t *took_ms, struct error *err)
 			return 0;
 		}
 		give_up(w); /* for its report of the seconds */
-		if (has_exited(w))
-			return exited_error(w, err);
+		if (health_exited(w->run_fd))
+			return health_exited_error(w->run_fd, err);
 		if (is_hopeless(w, outcome))
 			return timeout_error(w, outcome, err);
 		sleep_until(w->deadline, pause_ms);

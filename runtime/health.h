@@ -17,6 +17,11 @@ struct health_check {
 	int deadline_ms;
 };
 
+/* Has the release's main process ended since it was started? run_fd: releases/N/run. */
+bool health_exited(int run_fd);
+/* E_REFUSED: how it ended. */
+int health_exited_error(int run_fd, struct error *err);
+
 /* On success *took_ms is the wait. E_REFUSED says what it saw last: the status line, the exit
  * status of the process, or the time that passed. `waiting` (may be NULL) is called about once a
  * second with the seconds so far. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -53,9 +54,14 @@ static enum http_outcome connect_to(struct exchange *x)
 
 static enum http_outcome send_request(const struct exchange *x)
 {
-	autofree char *request = xasprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: silver\r\n"
-					   "Accept: */*\r\nConnection: close\r\n\r\n",
-					   x->get->path, x->get->host);
+	const struct http_get *get = x->get;
+	/* HTTP/1.0 where the whole body is wanted: it comes as it is, not in chunks */
+	autofree char *request =
+		xasprintf("GET %s HTTP/1.%c\r\nHost: %s\r\nUser-Agent: silver\r\n"
+			  "Accept: */*\r\n%s%s%sConnection: close\r\n\r\n",
+			  get->path, get->on_body ? '0' : '1', get->host,
+			  get->internal ? "X-Silver-Internal: " : "",
+			  get->internal ? get->internal : "", get->internal ? "\r\n" : "");
 	size_t len = strlen(request), done = 0;
 
 	while (done < len) {
@@ -179,6 +185,45 @@ static void read_body(struct exchange *x, size_t head_len)
 	x->out->body[x->out->body_len] = '\0';
 }
 
+/* The value of Content-Length in a head; INT64_MAX: none, the body ends with the connection. */
+static int64_t content_length(const char *head, size_t head_len)
+{
+	static const char name[] = "content-length:";
+
+	for (const char *line = head; line < head + head_len;) {
+		const char *end = memchr(line, '\n', (size_t)(head + head_len - line));
+
+		if (!end)
+			break;
+		if (strncasecmp(line, name, sizeof(name) - 1) == 0)
+			return strtoll(line + sizeof(name) - 1, NULL, 10);
+		line = end + 1;
+	}
+	return INT64_MAX;
+}
+
+static enum http_outcome stream_body(struct exchange *x, size_t head_len)
+{
+	int64_t left = content_length(x->in.buf, head_len);
+
+	x->in.len -= head_len;
+	memmove(x->in.buf, x->in.buf + head_len, x->in.len + 1);
+	for (;;) {
+		enum http_outcome got;
+
+		x->get->on_body(x->get->ctx, strbuf_str(&x->in), x->in.len);
+		left -= (int64_t)x->in.len;
+		strbuf_reset(&x->in);
+		if (left <= 0)
+			return HTTP_ANSWERED;
+		got = receive(x, x->get->deadline_ms);
+		if (got == HTTP_GARBAGE) /* the end; one that comes too early counts as one */
+			return HTTP_ANSWERED;
+		if (got != HTTP_ANSWERED)
+			return got;
+	}
+}
+
 enum http_outcome http_get(const struct http_get *get, struct http_answer *out)
 {
 	struct exchange x = {.get = get, .out = out, .in = STRBUF_INIT, .fd = -1};
@@ -191,7 +236,9 @@ enum http_outcome http_get(const struct http_get *get, struct http_answer *out)
 		outcome = send_request(&x);
 	if (outcome == HTTP_ANSWERED)
 		outcome = read_head(&x, &head_len);
-	if (outcome == HTTP_ANSWERED)
+	if (outcome == HTTP_ANSWERED && get->on_body)
+		outcome = stream_body(&x, head_len);
+	else if (outcome == HTTP_ANSWERED)
 		read_body(&x, head_len);
 	fd_close(&x.fd);
 	strbuf_release(&x.in);

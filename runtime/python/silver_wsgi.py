@@ -10,13 +10,24 @@ from gunicorn.errors import AppImportError  # ends gunicorn at once, without a t
 
 def load(runner):
     """`path/file.py`, `path/file.py#object`, `file.ini#section` or `module:object`."""
-    return _with_remote_addr(_find(runner, os.environ["SILVER_APP_DIR"]))
+    return _with_silver_environ(_find(runner, os.environ["SILVER_APP_DIR"]))
 
 
-def _with_remote_addr(application):
-    """A UNIX socket has no peer address; nginx tells the real one, and nobody else can."""
+def _with_silver_environ(application):
+    """What an app is told of a request beside the request itself.
+
+    A UNIX socket has no peer address; nginx tells the real one. Whether a request is the node's own
+    (update_fetch, test, health) stands in a header that nginx takes out of what comes from outside.
+    """
+    version = os.environ.get("SILVER_VERSION", "")
 
     def wrapper(environ, start_response):
+        internal = environ.pop("HTTP_X_SILVER_INTERNAL", None)
+        if internal:
+            environ["silverlining.internal"] = True
+            environ["silverlining.update"] = internal == "update"
+        if version.startswith("devel/"):
+            environ["silverlining.devel"] = True
         forwarded = environ.get("HTTP_X_FORWARDED_FOR")
         if forwarded and not environ.get("REMOTE_ADDR"):
             environ["REMOTE_ADDR"] = forwarded

@@ -43,7 +43,7 @@ static unsigned push(struct store *s, const char *commit)
 
 	assert_ok(transaction_recover_links(&s->app, s->repo, &err), err);
 	stage(s, commit, &r, &reused);
-	assert_ok(transaction_prove(&s->app, &r, &err), err);
+	assert_ok(transaction_prove(&s->app, &r, NULL, &err), err);
 	assert_ok(transaction_intend(&s->app, r.number, &err), err);
 	move_ref(s, commit);
 	assert_ok(transaction_activate(&s->app, r.number, commit, &err), err);
