@@ -336,7 +336,8 @@ static void check_release(const struct fsck *s, unsigned number)
 	check_number(s, record, number);
 	check_env(s, &r);
 	check_slot_of(s, &r);
-	if (s->repo)
+	/* what was not accepted went with the quarantine of its push */
+	if (s->repo && (r.live || strcmp(r.commit, s->head) == 0))
 		fsck_repo_commit(s->app, s->repo, &r, s->f);
 }
 

@@ -240,6 +240,15 @@ int fs_remove_tree(int dir_fd, const char *name, struct error *err)
 	return remove_entry(dir_fd, name, st.st_dev, err);
 }
 
+int fs_remove_empty_dir(int dir_fd, const char *name, struct error *err)
+{
+	if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == ENOTEMPTY)
+		return error_set(err, E_REFUSED, "'%s' is not empty", name);
+	return error_sys(err, errno, "cannot remove '%s'", name);
+}
+
 static _Atomic int64_t synced_us;
 
 int64_t fs_synced_us(void)

@@ -46,6 +46,8 @@ MUST_CHECK int fs_symlink(const char *target, int dir_fd, const char *name, stru
 MUST_CHECK int fs_unlink(int dir_fd, const char *name, struct error *err);
 /* A whole tree, which may be absent; never leaves it through a symlink or a mount. */
 MUST_CHECK int fs_remove_tree(int dir_fd, const char *name, struct error *err);
+/* No error when absent; E_REFUSED when something is in it. */
+MUST_CHECK int fs_remove_empty_dir(int dir_fd, const char *name, struct error *err);
 MUST_CHECK int fs_sync(int fd, struct error *err);     /* fsync of a file or directory */
 MUST_CHECK int fs_sync_all(int fd, struct error *err); /* syncfs of the filesystem that fd is on */
 /* How long this process has waited in the two above, all threads together. */

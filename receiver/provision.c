@@ -5,13 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/fs.h"
-#include "common/lock.h"
 #include "common/names.h"
 #include "common/proc.h"
 #include "receiver/accounts.h"
+#include "receiver/destroy.h"
 #include "runtime/front.h"
-#include "runtime/runner.h"
-#include "runtime/s6.h"
 
 #define SESSION_USER "silver-session"
 #define SETFACL_MS   10000
@@ -156,6 +154,19 @@ static int let_front_pass(const struct node *node, const char *name, struct erro
 	return 0;
 }
 
+/* What a call before this one left, which was interrupted. */
+static int empty_dir(int fd, struct error *err)
+{
+	autostrv struct strv names = STRV_INIT;
+
+	if (fs_list(fd, &names, err) == -1)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (fs_remove_tree(fd, names.v[i], err) == -1)
+			return -1;
+	return 0;
+}
+
 /* apps/.APP.new, whole and on disk. Slots and releases are open to who passes apps/APP: the runner
  * by its group, nginx by its ACL entry. */
 static int make_app_dir(const struct node *node, int apps_fd, const char *tmp,
@@ -164,9 +175,8 @@ static int make_app_dir(const struct node *node, int apps_fd, const char *tmp,
 	autoclose int fd = -1;
 	uid_t owner = o->who.owner;
 
-	if (fs_remove_tree(apps_fd, tmp, err) == -1 ||
-	    ensure_owned_dir(apps_fd, tmp, 0750, o, owner, &fd, err) == -1 ||
-	    let_front_pass(node, tmp, err) == -1)
+	if (ensure_owned_dir(apps_fd, tmp, 0750, o, owner, &fd, err) == -1 ||
+	    empty_dir(fd, err) == -1 || let_front_pass(node, tmp, err) == -1)
 		return -1;
 	if (make_repository(fd, o, err) == -1 ||
 	    ensure_owned_dir(fd, "config", 0750, o, owner, NULL, err) == -1 ||
@@ -188,18 +198,39 @@ static int ensure_runner_dir(const struct node *node, const char *parent, const 
 	return fs_sync(fd, err);
 }
 
-static char *gone_name(const char *app)
+static int claim_host(const struct node *node, const char *app, const char *host,
+		      struct error *err);
+
+static int ensure_runner_dirs(const struct node *node, const char *app, struct owners *o,
+			      struct error *err)
 {
-	return xasprintf(".%s.gone", app);
+	if (find_owners(node, app, o, err) == -1 ||
+	    ensure_runner_dir(node, "data", app, o, err) == -1)
+		return -1;
+	return ensure_runner_dir(node, "log", app, o, err);
 }
 
-static int remove_remains(const struct node *node, int apps_fd, const char *app, struct error *err);
+/* apps/.APP.new comes first: whoever finds it knows that there may be users, data/APP, log/APP and
+ * a host of an app that never came to be (destroy.h). What is called apps/APP lacks nothing. */
+static int make_app(const struct node *node, int apps_fd, const char *app, const char *host,
+		    struct error *err)
+{
+	autofree char *tmp = xasprintf(".%s.new", app);
+	struct owners o;
+
+	if (fs_ensure_dir(apps_fd, tmp, 0700, NULL, err) == -1 || fs_sync(apps_fd, err) == -1 ||
+	    ensure_runner_dirs(node, app, &o, err) == -1)
+		return -1;
+	if (make_app_dir(node, apps_fd, tmp, &o, err) == -1 ||
+	    claim_host(node, app, host, err) == -1)
+		return -1;
+	return fs_rename_sync(apps_fd, tmp, apps_fd, app, err);
+}
 
 int provision_create(const struct node *node, const char *app, struct error *err)
 {
 	autofree char *host = xasprintf("%s.%s", app, node->domain);
-	autofree char *tmp = xasprintf(".%s.new", app);
-	autofree char *gone = gone_name(app), *taken_by = NULL;
+	autofree char *taken_by = NULL;
 	struct error missing = ERROR_INIT;
 	autoclose int apps_fd = -1;
 	struct owners o;
@@ -210,16 +241,15 @@ int provision_create(const struct node *node, const char *app, struct error *err
 	if (provision_app_of_host(node, host, &taken_by, &missing) == 0 && taken_by &&
 	    strcmp(taken_by, app) != 0)
 		return error_set(err, E_REFUSED, "'%s' leads to the app '%s'", host, taken_by);
-	if (fs_exists(apps_fd, gone) && remove_remains(node, apps_fd, app, err) == -1)
+	if (destroy_finish(node, app, err) == -1)
 		return error_prefix(err, "finishing an interrupted destroy");
-	if (find_owners(node, app, &o, err) == -1 ||
-	    ensure_runner_dir(node, "data", app, &o, err) == -1 ||
-	    ensure_runner_dir(node, "log", app, &o, err) == -1)
-		return -1;
-	if (!fs_exists(apps_fd, app) && (make_app_dir(node, apps_fd, tmp, &o, err) == -1 ||
-					 fs_rename_sync(apps_fd, tmp, apps_fd, app, err) == -1))
+	if (fs_exists(apps_fd, app))
+		return ensure_runner_dirs(node, app, &o, err) == -1
+			       ? -1
+			       : claim_host(node, app, host, err);
+	if (make_app(node, apps_fd, app, host, err) == -1)
 		return error_prefix(err, "making 'apps/%s'", app);
-	return provision_locate(node, app, host, err);
+	return 0;
 }
 
 /* Locations. */
@@ -242,119 +272,33 @@ int provision_app_of_host(const struct node *node, const char *host, char **app,
 }
 
 /* The link's creation decides between two who want the same host. */
-static int claim_host(const struct node *node, int hosts_fd, const char *app, const char *host,
-		      struct error *err)
+static int claim_host(const struct node *node, const char *app, const char *host, struct error *err)
 {
+	autoclose int hosts_fd = -1;
 	autofree char *target = xasprintf("../apps/%s/current", app);
 	autofree char *other = NULL;
 	struct error taken = ERROR_INIT;
 
+	if (fs_open_dir(node->fd, "hosts", &hosts_fd, err) == -1)
+		return -1;
 	if (fs_symlink(target, hosts_fd, host, &taken) == 0)
-		return 0;
+		return fs_sync(hosts_fd, err);
 	if (provision_app_of_host(node, host, &other, err) == -1)
 		return -1;
 	if (other && strcmp(other, app) == 0)
-		return 0;
+		return fs_sync(hosts_fd, err); /* who made it may have been killed before this */
 	return error_set(err, E_REFUSED, "'%s' leads to the app '%s'; an address has one app", host,
 			 other);
 }
 
 int provision_locate(const struct node *node, const char *app, const char *host, struct error *err)
 {
-	autoclose int app_fd = -1, hosts_fd = -1;
+	autoclose int app_fd = -1;
 
 	if (name_check_app(app, err) == -1 || name_check_host(host, err) == -1 ||
-	    node_open_app(node, app, &app_fd, err) == -1 ||
-	    fs_open_dir(node->fd, "hosts", &hosts_fd, err) == -1)
+	    node_open_app(node, app, &app_fd, err) == -1)
 		return -1;
-	if (claim_host(node, hosts_fd, app, host, err) == -1)
-		return -1;
-	return fs_sync(hosts_fd, err);
-}
-
-static int remove_hosts(const struct node *node, const char *app, struct error *err)
-{
-	autostrv struct strv hosts = STRV_INIT;
-	autoclose int fd = -1;
-
-	if (fs_open_dir(node->fd, "hosts", &fd, err) == -1 || fs_list(fd, &hosts, err) == -1)
-		return -1;
-	for (size_t i = 0; i < hosts.n; i++) {
-		struct error other = ERROR_INIT;
-		autofree char *leads_to = NULL;
-
-		if (provision_app_of_host(node, hosts.v[i], &leads_to, &other) == 0 && leads_to &&
-		    strcmp(leads_to, app) == 0 && fs_unlink(fd, hosts.v[i], err) == -1)
-			return -1;
-	}
-	return fs_sync(fd, err);
-}
-
-/* The end of an app. */
-
-static int remove_below(const struct node *node, const char *parent, const char *name,
-			struct error *err)
-{
-	autoclose int fd = -1;
-
-	if (fs_open_dir(node->fd, parent, &fd, err) == -1 || fs_remove_tree(fd, name, err) == -1 ||
-	    fs_sync(fd, err) == -1)
-		return error_prefix(err, "removing '%s/%s'", parent, name);
-	return 0;
-}
-
-/* What follows the rename, and what an interrupted destroy left to do. The users go before the
- * directory that tells that there is something left. */
-static int remove_remains(const struct node *node, int apps_fd, const char *app, struct error *err)
-{
-	autofree char *gone = gone_name(app), *fresh = xasprintf(".%s.new", app);
-	struct runner runner;
-	struct error none = ERROR_INIT;
-
-	if (geteuid() == 0 && runner_find(node, app, &runner, &none) == 0)
-		runner_kill_user(runner.uid);
-	if (remove_below(node, "data", app, err) == -1 || remove_below(node, "log", app, err) == -1)
-		return -1;
-	if (geteuid() == 0 && accounts_remove(node, app, err) == -1)
-		return -1;
-	if (fs_remove_tree(apps_fd, fresh, err) == -1 || fs_remove_tree(apps_fd, gone, err) == -1)
-		return -1;
-	return fs_sync(apps_fd, err);
-}
-
-/* From here on the name is free; nobody opens the app any more. */
-static int retire_app(const struct node *node, int apps_fd, const char *app, struct error *err)
-{
-	autofree char *gone = gone_name(app);
-	autoclose int app_fd = -1, lock_fd = -1;
-
-	if (node_open_app(node, app, &app_fd, err) == -1 ||
-	    fs_open(app_fd, "lock", O_RDWR, 0, &lock_fd, err) == -1 ||
-	    lock_take(lock_fd, "destroy", node->lock_wait_ms, err) == -1)
-		return -1;
-	if (remove_hosts(node, app, err) == -1 ||
-	    s6_stop_others(node, app, 0, node->drain_ms, err) == -1)
-		return -1;
-	return fs_rename_sync(apps_fd, app, apps_fd, gone, err);
-}
-
-int provision_destroy(const struct node *node, const char *app, struct error *err)
-{
-	autofree char *gone = gone_name(app), *data = xasprintf("data/%s", app);
-	autoclose int apps_fd = -1;
-	bool exists, remains;
-
-	if (name_check_app(app, err) == -1 || fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
-		return -1;
-	exists = fs_exists(apps_fd, app);
-	remains = fs_exists(apps_fd, gone) || fs_exists(node->fd, data);
-	if (!exists && !remains)
-		return error_set(err, E_NOTFOUND, "no app '%s'", app);
-	if (exists && fs_exists(apps_fd, gone) && fs_remove_tree(apps_fd, gone, err) == -1)
-		return -1;
-	if (exists && retire_app(node, apps_fd, app, err) == -1)
-		return -1;
-	return remove_remains(node, apps_fd, app, err);
+	return claim_host(node, app, host, err);
 }
 
 /* The node. */
@@ -414,11 +358,12 @@ int provision_node(const struct node *node, struct error *err)
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 
-	if (uid != 0)
-		return ensure_node_dirs(node, uid, gid, err);
-	if (check_passable(node->dir, err) == -1 ||
-	    accounts_ensure_system(SESSION_USER, "silver sessions", &uid, &gid, err) == -1 ||
-	    accounts_ensure_system(FRONT_USER, "silver web front", &uid, &gid, err) == -1)
+	if (uid == 0 &&
+	    (check_passable(node->dir, err) == -1 ||
+	     accounts_ensure_system(SESSION_USER, "silver sessions", &uid, &gid, err) == -1 ||
+	     accounts_ensure_system(FRONT_USER, "silver web front", &uid, &gid, err) == -1))
 		return -1;
-	return ensure_node_dirs(node, uid, gid, err);
+	if (ensure_node_dirs(node, uid, gid, err) == -1)
+		return -1;
+	return destroy_leftovers(node, err);
 }

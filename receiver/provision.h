@@ -7,15 +7,12 @@
 #pragma once
 #include "common/node.h"
 
-/* The directories of a node and, as root, the users silver-session and silver-web. E_REFUSED: as
- * root in a directory that other users cannot pass. */
+/* The directories of a node and, as root, the users silver-session and silver-web; what interrupted
+ * calls for an app left is gone. E_REFUSED: as root in a directory that other users cannot pass. */
 MUST_CHECK int provision_node(const struct node *node, struct error *err);
 /* apps/APP with an empty repository, data/APP, log/APP and hosts/APP.DOMAIN; repairs what is
  * missing. E_REFUSED: another app has that host. */
 MUST_CHECK int provision_create(const struct node *node, const char *app, struct error *err);
-/* The app's processes, locations, repository, releases, data, logs and users are gone on return.
- * E_NOTFOUND: there is nothing of that name. E_BUSY: a deploy holds the app's lock. */
-MUST_CHECK int provision_destroy(const struct node *node, const char *app, struct error *err);
 /* hosts/HOST leads to APP. E_REFUSED: another app has it. */
 MUST_CHECK int provision_locate(const struct node *node, const char *app, const char *host,
 				struct error *err);

@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/names.h"
 #include "common/node.h"
+#include "receiver/destroy.h"
 #include "receiver/fsck_node.h"
 #include "receiver/provision.h"
 #include "receiver/tidy.h"
@@ -60,7 +61,7 @@ static int verb_destroy(const struct node *node, const struct words *w, struct e
 {
 	if (w->n == 2 && strcmp(w->v[1], "--yes") != 0) /* asked for by who calls us */
 		return error_set(err, E_USAGE, "unknown word '%s'", w->v[1]);
-	if (provision_destroy(node, w->v[0], err) == -1)
+	if (destroy_app(node, w->v[0], err) == -1)
 		return error_prefix(err, "destroying '%s'", w->v[0]);
 	printf("%s is gone: repository, releases, data and logs\n", w->v[0]);
 	return 0;

@@ -259,11 +259,14 @@ static int run_program(const char *path, struct strv *argv, int timeout_ms, stru
 
 	if (proc_run(&spec, timeout_ms, &status, &said, err) == -1)
 		return -1;
-	if (status == 0)
-		return 0;
 	while (said.len && said.buf[said.len - 1] == '\n')
 		said.buf[--said.len] = '\0';
 	text = strbuf_str(&said);
+	if (status == 0) {
+		if (*text) /* it did its work, and has something to tell */
+			log_line("%s", text);
+		return 0;
+	}
 	return error_set(err, E_SYSTEM, "%s%s", str_starts(text, "silver: ") ? "" : "silver-root: ",
 			 str_starts(text, "silver: ") ? text + strlen("silver: ") : text);
 }

@@ -12,6 +12,7 @@
 #include "common/fs.h"
 #include "common/proc.h"
 #include "receiver/accounts.h"
+#include "receiver/destroy.h"
 #include "receiver/provision.h"
 #include "receiver/tidy.h"
 #include "runtime/front.h"
@@ -137,7 +138,7 @@ static int teardown(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(apps); i++) {
 		struct error err = ERROR_INIT;
 
-		if (provision_destroy(&w->node, apps[i], &err) == -1)
+		if (destroy_app(&w->node, apps[i], &err) == -1)
 			assert_int_equal(err.code, E_NOTFOUND);
 	}
 	if (w->tree) {
@@ -557,7 +558,7 @@ static void destroying_leaves_nothing(void **state)
 	start_healthy(w, 1);
 	session = session_of_release(w, 1);
 	must(runner_find(&w->node, "blog", &runner, &err), &err);
-	must(provision_destroy(&w->node, "blog", &err), &err);
+	must(destroy_app(&w->node, "blog", &err), &err);
 	assert_int_equal(count_session(session), 0);
 	assert_false(there(w->tmp->fd, "apps/blog"));
 	assert_false(there(w->tmp->fd, "data/blog"));
@@ -565,7 +566,7 @@ static void destroying_leaves_nothing(void **state)
 	assert_false(there(w->tmp->fd, "hosts/blog.localhost"));
 	if (geteuid() == 0)
 		assert_null(getpwuid(runner.uid));
-	assert_int_equal(provision_destroy(&w->node, "blog", &err), -1);
+	assert_int_equal(destroy_app(&w->node, "blog", &err), -1);
 	assert_int_equal(err.code, E_NOTFOUND);
 	must(provision_create(&w->node, "blog", &err), &err);
 }
@@ -590,7 +591,7 @@ static void an_interrupted_create_or_destroy_is_repaired(void **state)
 	assert_false(there(w->tmp->fd, "apps/.blog.new"));
 	/* a destroy that stopped before its last step */
 	assert_int_equal(renameat(w->tmp->fd, "apps/blog", w->tmp->fd, "apps/.blog.gone"), 0);
-	must(provision_destroy(&w->node, "blog", &err), &err);
+	must(destroy_app(&w->node, "blog", &err), &err);
 	assert_false(there(w->tmp->fd, "data/blog"));
 }
 
