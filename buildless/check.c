@@ -4,6 +4,7 @@
 #include "buildless/check_appini.h"
 #include "buildless/links.h"
 #include "buildless/release.h"
+#include "buildless/space.h"
 #include "common/names.h"
 
 #define NAME_BYTES_MAX 255
@@ -16,6 +17,7 @@ struct check {
 	struct repo *repo;
 	const char *tree;
 	struct links *links;
+	struct space_need need;
 	struct strv *errors, *warnings;
 };
 
@@ -49,8 +51,8 @@ static void check_name(struct check *c, const char *path, const char *name)
 			  shown);
 }
 
-static int check_file(struct check *c, const char *path, const struct repo_entry *now,
-		      struct error *err)
+static int check_file(struct check *c, const char *path, const struct repo_entry *was,
+		      const struct repo_entry *now, struct error *err)
 {
 	autostrbuf struct strbuf content = STRBUF_INIT;
 	autofree char *shown = NULL, *arg = NULL;
@@ -58,6 +60,9 @@ static int check_file(struct check *c, const char *path, const struct repo_entry
 
 	if (repo_blob_size(c->repo, now->oid, &bytes, err) == -1)
 		return -1;
+	space_add(&c->need, bytes);
+	if (was && strcmp(was->oid, now->oid) == 0)
+		return 0; /* only its mode is new */
 	if (bytes < LFS_BYTES_MIN || bytes > LFS_BYTES_MAX)
 		return 0;
 	if (repo_read_blob(c->repo, now->oid, LFS_BYTES_MAX, &content, err) == -1)
@@ -101,11 +106,13 @@ static int check_entry(void *ctx, const char *path, const struct repo_entry *was
 	check_name(c, path, now->name);
 	switch (now->kind) {
 	case REPO_ENTRY_TREE:
+		space_add_dir(&c->need);
 		return 0;
 	case REPO_ENTRY_FILE:
 	case REPO_ENTRY_EXEC:
-		return was && strcmp(was->oid, now->oid) == 0 ? 0 : check_file(c, path, now, err);
+		return check_file(c, path, was, now, err);
 	case REPO_ENTRY_LINK:
+		space_add(&c->need, 0);
 		return links_add(c->links, path, now->oid, err);
 	case REPO_ENTRY_GITLINK:
 	case REPO_ENTRY_BAD_MODE:
@@ -129,16 +136,22 @@ static int check_entries(struct check *c, const char *old_tree, struct error *er
 	return links_check(links, err);
 }
 
+static int run_checks(struct check *c, const char *app, const char *old_tree, struct appini *ini,
+		      struct error *err)
+{
+	*ini = (struct appini){0};
+	if (check_appini(c->repo, app, c->tree, ini, c->errors, c->warnings, err) == -1 ||
+	    check_entries(c, old_tree, err) == -1)
+		return error_prefix(err, "checking the tree");
+	return 0;
+}
+
 int check_tree(struct repo *repo, const struct app *app, const char *old_tree, const char *new_tree,
 	       struct appini *ini, struct strv *errors, struct strv *warnings, struct error *err)
 {
 	struct check c = {.repo = repo, .tree = new_tree, .errors = errors, .warnings = warnings};
 
-	*ini = (struct appini){0};
-	if (check_appini(repo, app->name, new_tree, ini, errors, warnings, err) == -1 ||
-	    check_entries(&c, old_tree, err) == -1)
-		return error_prefix(err, "checking the tree");
-	return 0;
+	return run_checks(&c, app->name, old_tree, ini, err);
 }
 
 /* The tree of the live release; "" while nothing is live. */
@@ -157,16 +170,21 @@ static int live_tree(const struct app *app, char tree[OID_HEX], struct error *er
 }
 
 int check_commit(struct repo *repo, const struct app *app, const char *oid, struct appini *ini,
-		 struct strv *errors, struct strv *warnings, struct error *err)
+		 struct strv *errors, struct strv *warnings, char **no_room, struct error *err)
 {
+	struct check c = {.repo = repo, .errors = errors, .warnings = warnings};
 	struct repo_commit commit;
 	char live[OID_HEX];
 	int result;
 
+	*no_room = NULL;
 	*ini = (struct appini){0};
 	if (live_tree(app, live, err) == -1 || repo_read_commit(repo, oid, &commit, err) == -1)
 		return -1;
-	result = check_tree(repo, app, live, commit.tree, ini, errors, warnings, err);
+	c.tree = commit.tree;
+	result = run_checks(&c, app->name, live, ini, err);
+	if (result == 0)
+		*no_room = space_problem(app, commit.tree, &c.need);
 	repo_commit_release(&commit);
 	return result;
 }

@@ -18,7 +18,8 @@
 MUST_CHECK int check_tree(struct repo *repo, const struct app *app, const char *old_tree,
 			  const char *new_tree, struct appini *ini, struct strv *errors,
 			  struct strv *warnings, struct error *err);
-/* The tree of a commit, against that of the live release. */
+/* The tree of a commit, against that of the live release. *no_room is what is wrong with the disk,
+ * not with the commit: it does not fit (NULL: it does); the caller frees. */
 MUST_CHECK int check_commit(struct repo *repo, const struct app *app, const char *oid,
 			    struct appini *ini, struct strv *errors, struct strv *warnings,
-			    struct error *err);
+			    char **no_room, struct error *err);

@@ -134,7 +134,7 @@ static bool is_abandoned(int objects_fd, const char *name)
 
 	return str_starts(name, INCOMING) &&
 	       fstatat(objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       clock_utc_ms() / 1000 - st.st_mtim.tv_sec > INCOMING_SECONDS;
+	       llabs(clock_utc_ms() / 1000 - st.st_mtim.tv_sec) > INCOMING_SECONDS;
 }
 
 /* git removes the quarantine of a push itself, unless it is killed: then all that was received
@@ -163,16 +163,29 @@ static int clean(struct app *app, struct error *err)
 	return maintain(app, err);
 }
 
+/* On a full disk what takes room fails, and the rest, which frees some, goes on. */
+static void try_to(int result, const char *what, struct error *why)
+{
+	if (result == 0)
+		return;
+	report_problem(why, what);
+	*why = (struct error)ERROR_INIT;
+}
+
 int transaction_settle(struct app *app, struct repo *repo, struct error *err)
 {
+	struct error no_room = ERROR_INIT;
 	int64_t start = clock_ms();
 
 	if (transaction_recover(app, repo, false, err) == -1)
 		return -1;
 	if (!release_current(app))
 		return clean(app, err);
-	if (maintain_burst(app, err) == -1 || prune(app, repo, err) == -1 ||
-	    prepare_spare(app, repo, err) == -1 || drain(app, start, err) == -1)
+	try_to(maintain_burst(app, &no_room), "packing the repository", &no_room);
+	if (prune(app, repo, err) == -1)
+		return -1;
+	try_to(prepare_spare(app, repo, &no_room), "preparing the next slot", &no_room);
+	if (drain(app, start, err) == -1)
 		return -1;
 	return clean(app, err);
 }

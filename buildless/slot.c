@@ -343,8 +343,13 @@ static int record_clean(const struct order *o, const char *record, uint64_t file
 
 static int move_aside(int slots_fd, const char *name, struct error *err)
 {
-	autofree char *trash = xasprintf(".trash-%s-%lld", name, (long long)clock_utc_ms());
+	int64_t when = clock_utc_ms();
+	autofree char *trash = xasprintf(".trash-%s-%lld", name, (long long)when);
 
+	while (fs_exists(slots_fd, trash)) { /* the clock went back */
+		free(trash);
+		trash = xasprintf(".trash-%s-%lld", name, (long long)++when);
+	}
 	return fs_exists(slots_fd, name) ? fs_rename(slots_fd, name, slots_fd, trash, err) : 0;
 }
 

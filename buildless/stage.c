@@ -2,6 +2,7 @@
 #include "buildless/steps.h"
 
 #include "buildless/report.h"
+#include "buildless/space.h"
 #include "common/names.h"
 #include "common/proc.h"
 #include "services/environment.h"
@@ -108,6 +109,8 @@ static int layout(struct app *app, struct repo *repo, unsigned flags, struct rel
 	bool link = !(flags & TRANSACTION_FRESH) && live_slot(app, &live);
 	struct slot_work work;
 
+	if ((flags & TRANSACTION_FRESH) && space_check_whole(app, repo, r->tree, err) == -1)
+		return -1;
 	if ((flags & TRANSACTION_FRESH) || find_tree(app, r->tree, &r->slot, err) == -1) {
 		if (choose_slot(app, &r->slot, err) == -1)
 			return -1;

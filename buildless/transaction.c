@@ -32,15 +32,18 @@ int transaction_check(struct app *app, struct repo *repo, const char *commit, st
 		      struct error *err)
 {
 	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
-	int result = check_commit(repo, app, commit, ini, &errors, &warnings, err);
+	autofree char *no_room = NULL;
+	int result = check_commit(repo, app, commit, ini, &errors, &warnings, &no_room, err);
 
 	account_close(&app->account, ACCOUNT_CHECKED);
 	report_findings(&errors, &warnings);
-	if (result == 0 && errors.n == 0)
+	if (result == 0 && errors.n == 0 && !no_room)
 		return 0;
 	appini_release(ini);
 	if (result == -1)
 		return -1;
+	if (errors.n == 0) /* the machine is at fault: recovery tries again */
+		return error_set(err, E_SYSTEM, "%s", no_room);
 	return error_set(err, E_REFUSED, "commit %.7s cannot be deployed: %zu problem%s", commit,
 			 errors.n, errors.n == 1 ? "" : "s");
 }

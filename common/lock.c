@@ -24,17 +24,18 @@ static int busy_error(int fd, struct error *err)
 	autostrbuf struct strbuf who = STRBUF_INIT;
 	char text[HOLDER_MAX + 32], *name = NULL;
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	long long since;
+	long long since, age;
 
 	text[n > 0 ? n : 0] = '\0';
 	since = strtoll(text, &name, 10);
 	if (*name != ' ')
 		return error_set(err, E_BUSY, "another deploy of this app is under way");
+	age = clock_utc_ms() - since;
 	name_add_printable(&who, name + 1, strlen(name + 1));
 	return error_set(
 		err, E_BUSY,
 		"another deploy of this app is under way since %lld s: %s; try again later",
-		(long long)(clock_utc_ms() - since) / 1000, strbuf_str(&who));
+		age > 0 ? age / 1000 : 0, strbuf_str(&who)); /* the clock may have gone back */
 }
 
 int lock_take(int fd, const char *holder, int wait_ms, struct error *err)

@@ -52,10 +52,20 @@ void fd_close(int *fd)
 	errno = saved;
 }
 
+/* The last words of a process that cannot go on; what it left half done is recovered. */
+static void __attribute__((noreturn)) out_of_memory(void)
+{
+	static const char text[] = "silver: out of memory\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) == -1)
+		abort(); /* nobody listens */
+	abort();
+}
+
 static void *or_abort(void *p)
 {
 	if (!p)
-		abort();
+		out_of_memory();
 	return p;
 }
 
@@ -89,7 +99,7 @@ char *xvasprintf(const char *fmt, va_list args)
 	char *out = NULL;
 
 	if (vasprintf(&out, fmt, args) == -1)
-		abort();
+		out_of_memory();
 	return out;
 }
 

@@ -89,9 +89,13 @@ static int find_live(struct pre_receive *p, struct error *err)
 static int check_deploy(struct pre_receive *p, struct strv *errors, struct strv *warnings,
 			struct error *err)
 {
+	autofree char *no_room = NULL;
+
 	if (check_commit(p->repo, &p->app, p->push.deploy->new_oid, &p->ini, errors, warnings,
-			 err) == -1)
+			 &no_room, err) == -1)
 		return -1;
+	if (no_room)
+		strv_add(errors, no_room);
 	if (p->live.number == 0)
 		location_check(&p->app, &p->ini, errors);
 	return 0;

@@ -9,6 +9,7 @@
 #include "common/wire.h"
 #include "receiver/channel.h"
 #include "receiver/errand.h"
+#include "receiver/intake.h"
 #include "receiver/pipes.h"
 
 enum { LOCK_FD = 3, CHANNEL_FD = 4, KILL_MS = 2000, SETTLE_NICE = 10, RECOVERIES_AT_ONCE = 4 };
@@ -226,7 +227,7 @@ static void add_git_settings(struct launch *l, const struct node *node)
 	strv_add(&l->env, "GIT_CONFIG_KEY_0=core.hooksPath");
 	strv_addf(&l->env, "GIT_CONFIG_VALUE_0=%s", hooks);
 	strv_add(&l->env, "GIT_CONFIG_KEY_1=receive.maxInputSize");
-	strv_addf(&l->env, "GIT_CONFIG_VALUE_1=%llu", (unsigned long long)node->max_push_bytes);
+	strv_addf(&l->env, "GIT_CONFIG_VALUE_1=%llu", (unsigned long long)intake_limit_bytes(node));
 }
 
 static void add_words(struct launch *l, const struct request *r)

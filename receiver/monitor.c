@@ -6,6 +6,7 @@
 #include "common/proc.h"
 #include "common/wire.h"
 #include "receiver/errand.h"
+#include "receiver/intake.h"
 #include "receiver/pipes.h"
 
 enum { OFFERS_MAX = 64, CREATE_MS = 60000, SCREEN_MAX = 10000, KEY_MAX = 16384 };
@@ -312,6 +313,8 @@ static int do_asked(struct client *c, struct error *err)
 		return -1;
 	if (r->command->as == AS_NOBODY)
 		return help(c, err);
+	if ((r->command->flags & CREATES) && intake_check(c->m->node, r->app, err) == -1)
+		return -1;
 	if (r->app[0] && node_open_app(c->m->node, r->app, &app_fd, err) == -1) {
 		if (err->code != E_NOTFOUND)
 			return -1;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/fs.h"
+#include "common/log.h"
 #include "common/proc.h"
 #include "runtime/front.h"
 
@@ -77,10 +78,17 @@ static int write_small_file(int dir_fd, const char *name, const char *text, stru
 	return fs_write_all(fd, text, strlen(text), err);
 }
 
+/* Not written where it says so already: a full disk would take what is there and put nothing in its
+ * place. */
 static int write_timeout(int dir_fd, int kill_ms, struct error *err)
 {
 	autofree char *text = xasprintf("%d\n", kill_ms);
+	autostrbuf struct strbuf now = STRBUF_INIT;
+	struct error ignored = ERROR_INIT;
 
+	if (fs_read_file(dir_fd, "timeout-kill", 64, &now, &ignored) == 0 &&
+	    strcmp(strbuf_str(&now), text) == 0)
+		return 0;
 	return write_small_file(dir_fd, "timeout-kill", text, err);
 }
 
@@ -453,16 +461,18 @@ int s6_tree_stop(const struct node *node, struct error *err)
 {
 	autostrv struct strv services = STRV_INIT;
 	autoclose int scan_fd = -1;
+	int r;
 
 	if (open_scan_dir(node, &scan_fd, err) == -1 ||
 	    list_services(scan_fd, &services, err) == -1)
 		return -1;
 	for (size_t i = 0; i < services.n; i++) {
+		struct error unwritten = ERROR_INIT; /* it ends by its own patience, then */
 		autoclose int fd = -1;
 
-		if (fs_open_dir(scan_fd, services.v[i], &fd, err) == -1 ||
-		    write_timeout(fd, STOP_KILL_MS, err) == -1)
-			return -1;
+		if (fs_open_dir(scan_fd, services.v[i], &fd, &unwritten) == 0 &&
+		    write_timeout(fd, STOP_KILL_MS, &unwritten) == -1)
+			log_line("%s: %s", services.v[i], unwritten.text);
 	}
 	if (tree_is_alive(scan_fd)) {
 		if (command(node, "s6-svscanctl", "-t", NULL, err) == -1)
@@ -470,12 +480,11 @@ int s6_tree_stop(const struct node *node, struct error *err)
 	} else {
 		end_supervised(node, scan_fd, &services);
 	}
-	if (await_end(node, scan_fd, &services, STOP_KILL_MS, err) == -1)
-		return -1;
+	r = await_end(node, scan_fd, &services, STOP_KILL_MS, err);
 	for (int64_t deadline = clock_ms() + APPEAR_MS; tree_is_alive(scan_fd);) {
 		if (clock_ms() >= deadline)
 			return error_set(err, E_SYSTEM, "s6-svscan does not end");
 		usleep(POLL_MS * 1000);
 	}
-	return 0;
+	return r;
 }

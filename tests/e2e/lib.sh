@@ -187,7 +187,7 @@ trap 'exit 143' TERM
 # The users that silver-root made for this node's apps: who owns them.
 remove_users() {
 	[ "$(id -u)" -eq 0 ] || return 0
-	for ru_dir in "$TMP"/node*/apps/*/repo.git "$TMP"/node*/data/*; do
+	for ru_dir in "$TMP"/node*/apps/*/repo.git "$TMP"/node*/data/* "$STATE"/apps/*/repo.git "$STATE"/data/*; do
 		[ -d "$ru_dir" ] || continue
 		ru_user=$(stat -c %U "$ru_dir")
 		case $ru_user in
