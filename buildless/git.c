@@ -457,14 +457,17 @@ static int stream_blob(struct repo *repo, const char *oid, int fd, struct error 
 
 int repo_write_blob(struct repo *repo, const char *oid, int fd, struct error *err)
 {
-	autoblob git_odb_object *blob = NULL;
-	uint64_t bytes;
+	if (repo_write_small_blob(repo, oid, STREAM_BYTES, fd, err) == 0)
+		return 0;
+	return err->code == E_REFUSED ? stream_blob(repo, oid, fd, err) : -1;
+}
 
-	if (repo_blob_size(repo, oid, &bytes, err) == -1)
-		return -1;
-	if (bytes > STREAM_BYTES)
-		return stream_blob(repo, oid, fd, err);
-	if (read_blob(repo, oid, STREAM_BYTES, &blob, err) == -1)
+int repo_write_small_blob(struct repo *repo, const char *oid, size_t max_bytes, int fd,
+			  struct error *err)
+{
+	autoblob git_odb_object *blob = NULL;
+
+	if (read_blob(repo, oid, max_bytes, &blob, err) == -1)
 		return -1;
 	return fs_write_all(fd, git_odb_object_data(blob), git_odb_object_size(blob), err);
 }
@@ -636,6 +639,68 @@ int repo_diff_level(struct repo *repo, const char *old_tree, const char *new_tre
 	return 0;
 }
 
+/* The first `left` differences of two trees, applied to the old one. */
+struct mix {
+	git_treebuilder *builder;
+	size_t left;
+	const char *last; /* the tree of the last of them, half applied itself; NULL: it is whole */
+};
+
+static int mix_entry(struct mix *mix, const git_tree_entry *was, const git_tree_entry *now)
+{
+	const char *name = git_tree_entry_name(was ? was : now);
+	bool half = --mix->left == 0 && mix->last;
+	git_filemode_t mode = GIT_FILEMODE_TREE;
+	git_oid id;
+	int r = was ? git_treebuilder_remove(mix->builder, name) : 0;
+
+	if (r < 0 || (half ? !*mix->last : !now))
+		return r;
+	if (!half) {
+		mode = git_tree_entry_filemode_raw(now);
+		git_oid_cpy(&id, git_tree_entry_id(now));
+	} else {
+		r = git_oid_fromstr(&id, mix->last);
+	}
+	return r < 0 ? r : git_treebuilder_insert(NULL, mix->builder, name, &id, mode);
+}
+
+static int mix_write(struct mix *mix, struct merge *merge, char oid[OID_HEX])
+{
+	const git_tree_entry *was, *now;
+	git_oid id;
+	int r = 0;
+
+	while (r == 0 && mix->left && merge_next(merge, &was, &now))
+		r = mix_entry(mix, was, now);
+	*oid = '\0';
+	if (r < 0 || git_treebuilder_entrycount(mix->builder) == 0)
+		return r;
+	r = git_treebuilder_write(&id, mix->builder);
+	git_oid_tostr(oid, OID_HEX, &id);
+	return r;
+}
+
+int repo_mix_trees(struct repo *repo, const char *old_tree, const char *new_tree, size_t n,
+		   const char *last, char oid[OID_HEX], struct error *err)
+{
+	autotree git_tree *old = NULL, *new = NULL;
+	struct mix mix = {.left = n, .last = last};
+	struct merge merge;
+	int r;
+
+	assert(!repo->in_quarantine);
+	if (lookup_tree(repo, old_tree, &old, err) == -1 ||
+	    lookup_tree(repo, new_tree, &new, err) == -1)
+		return -1;
+	merge = (struct merge){{old, new}, {0, 0}};
+	r = git_treebuilder_new(&mix.builder, repo->git, old);
+	if (r == 0)
+		r = mix_write(&mix, &merge, oid);
+	git_treebuilder_free(mix.builder);
+	return r < 0 ? fail(err, r, "write a tree between two for", new_tree) : 0;
+}
+
 struct diff {
 	struct repo *repo;
 	repo_diff_fn fn;
@@ -691,21 +756,35 @@ int repo_diff(struct repo *repo, const char *old_tree, const char *new_tree, rep
 	return r;
 }
 
+struct count {
+	uint64_t n, enough;
+};
+
 static int count_entry(void *ctx, const char *path, const struct repo_entry *was,
 		       const struct repo_entry *now, struct error *err)
 {
+	struct count *count = ctx;
+
 	(void)path;
-	(void)err;
 	if ((was && was->kind != REPO_ENTRY_TREE) || (now && now->kind != REPO_ENTRY_TREE))
-		++*(uint64_t *)ctx;
-	return 0;
+		count->n++;
+	return count->n < count->enough ? 0 : error_set(err, E_REFUSED, "enough is counted");
+}
+
+int repo_count_changed_to(struct repo *repo, const char *old_tree, const char *new_tree,
+			  uint64_t enough, uint64_t *n, struct error *err)
+{
+	struct count count = {.enough = enough};
+	int r = repo_diff(repo, old_tree, new_tree, count_entry, &count, err);
+
+	*n = count.n;
+	return count.n >= enough ? 0 : r;
 }
 
 int repo_count_changed(struct repo *repo, const char *old_tree, const char *new_tree, uint64_t *n,
 		       struct error *err)
 {
-	*n = 0;
-	return repo_diff(repo, old_tree, new_tree, count_entry, n, err);
+	return repo_count_changed_to(repo, old_tree, new_tree, UINT64_MAX, n, err);
 }
 
 /* Walking a path with symlinks in it: `done` is what is resolved and holds directories only, `todo`

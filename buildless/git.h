@@ -104,6 +104,14 @@ MUST_CHECK int repo_diff_level(struct repo *repo, const char *old_tree, const ch
  * changed file is one. */
 MUST_CHECK int repo_count_changed(struct repo *repo, const char *old_tree, const char *new_tree,
 				  uint64_t *n, struct error *err);
+/* The same, but the count ends at `enough`. */
+MUST_CHECK int repo_count_changed_to(struct repo *repo, const char *old_tree, const char *new_tree,
+				     uint64_t enough, uint64_t *n, struct error *err);
+/* Writes the tree that old_tree is after the first n differences of repo_diff_level(). `last`
+ * (NULL: the new tree's) is the directory that the n-th of them comes to; "" is an empty one, as
+ * for oid. On disk; no ref names it. Never in quarantine. */
+MUST_CHECK int repo_mix_trees(struct repo *repo, const char *old_tree, const char *new_tree,
+			      size_t n, const char *last, char oid[OID_HEX], struct error *err);
 
 /* One tree, to look names up in. NULL is the empty tree. */
 struct repo_tree;
@@ -116,6 +124,10 @@ bool repo_tree_find(const struct repo_tree *tree, const char *name,
 /* Writes the blob's content to fd; a large one is streamed by `git cat-file`, so that memory stays
  * small. Not synced. */
 MUST_CHECK int repo_write_blob(struct repo *repo, const char *oid, int fd, struct error *err);
+/* The same for one of at most max_bytes (larger: E_REFUSED, nothing is written), all of it in
+ * memory. Several threads may do this with one repository at a time, and nothing else. */
+MUST_CHECK int repo_write_small_blob(struct repo *repo, const char *oid, size_t max_bytes, int fd,
+				     struct error *err);
 /* The blob id of some bytes, without storing them. */
 void repo_hash(const void *bytes, size_t len, char oid[OID_HEX]);
 MUST_CHECK int repo_hash_file(int fd, char oid[OID_HEX], struct error *err);

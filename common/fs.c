@@ -193,6 +193,13 @@ int fs_unlink(int dir_fd, const char *name, struct error *err)
 	return 0;
 }
 
+int fs_remove_dir(int dir_fd, const char *name, struct error *err)
+{
+	if (unlinkat(dir_fd, name, AT_REMOVEDIR) == -1 && errno != ENOENT)
+		return error_sys(err, errno, "cannot remove the directory '%s'", name);
+	return 0;
+}
+
 static int remove_content(int fd, dev_t device, struct error *err);
 
 /* `name` is a directory entry of any kind; a directory on another filesystem is refused. */

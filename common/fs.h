@@ -44,6 +44,8 @@ MUST_CHECK int fs_link(int from_fd, const char *from, int to_fd, const char *to,
 MUST_CHECK int fs_symlink(const char *target, int dir_fd, const char *name, struct error *err);
 /* No error when absent. */
 MUST_CHECK int fs_unlink(int dir_fd, const char *name, struct error *err);
+/* An empty directory. No error when absent. */
+MUST_CHECK int fs_remove_dir(int dir_fd, const char *name, struct error *err);
 /* A whole tree, which may be absent; never leaves it through a symlink or a mount. */
 MUST_CHECK int fs_remove_tree(int dir_fd, const char *name, struct error *err);
 /* No error when absent; E_REFUSED when something is in it. */
