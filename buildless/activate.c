@@ -78,7 +78,8 @@ int flip(const struct app *app, unsigned release, struct error *err)
 
 	if (release_read(app, release, &r, err) == -1 ||
 	    sync_what_git_renamed(app, r.branch, err) == -1 ||
-	    release_mark_live(app, release, err) == -1)
+	    release_mark_live(app, release, err) == -1 ||
+	    release_note(app, release, r.commit, err) == -1)
 		return -1;
 	return live == release ? drop_next(app, err) : flip_links(app, live, release, err);
 }

@@ -32,6 +32,7 @@ enum rule {
 	SLOT_TREE,
 	SLOT_RECORD,
 	SLOT_ORPHAN,
+	SLOT_OFFERED,
 	STAGED,
 };
 
@@ -75,6 +76,8 @@ static const struct finding_rule rules[] = {
 	[SLOT_RECORD] = {FINDING_DAMAGE, "slots/N.ini says which tree the slot holds",
 			 "remove it: the slot is laid out anew when it is used next"},
 	[SLOT_ORPHAN] = {FINDING_DAMAGE, "slots/N.ini is there only while slots/N is", "remove it"},
+	[SLOT_OFFERED] = {FINDING_DAMAGE, "slots/index names only slots that no release leads to",
+			  "the next recovery writes it anew"},
 	[STAGED] = {FINDING_PENDING, "a release that was not accepted goes",
 		    "the next recovery removes it"},
 };
@@ -115,6 +118,7 @@ static const struct known app_names[] = {
 	{"config", S_IFDIR, 0750, true},    {"slots", S_IFDIR, 0755, true},
 	{"releases", S_IFDIR, 0755, true},  {"current", S_IFLNK, 0777, false},
 	{"previous", S_IFLNK, 0777, false}, {"next", S_IFLNK, 0777, false},
+	{"last", S_IFLNK, 0777, false},     {"commits", S_IFDIR, 0755, false},
 };
 
 static const struct known release_names[] = {
@@ -125,6 +129,7 @@ static const struct known release_names[] = {
 
 static const struct known a_release = {"", S_IFDIR, 0755, true};
 static const struct known a_slot = {"", S_IFDIR, 0755, true};
+static const struct known slot_index = {"", S_IFLNK, 0777, false};
 static const struct known a_slot_record = {"", S_IFREG, 0644, true};
 
 /* Type, owner and mode; false: it is not what it should be, or not there. A file may be shut more
@@ -300,6 +305,8 @@ static void check_slot_of(const struct fsck *s, const struct release_info *r)
 	else if (strcmp(held.tree, r->tree) != 0)
 		found(s, SLOT_TREE, path, "slot %u holds tree %.10s, the release is %.10s", slot,
 		      held.tree, r->tree);
+	if (err.code == E_OK && slot_is_offered(s->app, slot))
+		found(s, SLOT_OFFERED, path, "slot %u is named as free", slot);
 }
 
 static void check_number(const struct fsck *s, const char *path, unsigned number)
@@ -412,6 +419,8 @@ static void check_slots(const struct fsck *s)
 			found(s, LITTER, path, "a write that was not finished");
 		else if (str_starts(names.v[i], ".trash-"))
 			found(s, LITTER, path, "a slot that was moved aside");
+		else if (strcmp(names.v[i], "index") == 0)
+			check_one(s, path, &slot_index);
 		else if (!canonical(stem, &number))
 			found(s, UNKNOWN, path, "nothing of this name belongs here");
 		else if (str_ends(names.v[i], ".ini"))

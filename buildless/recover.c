@@ -47,27 +47,40 @@ static int recover_next(struct app *app, const char *commit, struct error *err)
 }
 
 /* Staged, and neither accepted nor announced: its push is over. */
-static int remove_staged(struct app *app, struct error *err)
+static int remove_staged(struct app *app, unsigned number, struct error *err)
+{
+	autorelease struct release_info r = {0};
+	struct error none = ERROR_INIT;
+
+	if (release_is_live(app, number))
+		return 0;
+	if (release_read(app, number, &r, &none) == 0 && has_processes(&r) &&
+	    ask_stop(number, err) == -1)
+		return error_prefix(err, "stopping release %u, which did not go live", number);
+	return release_remove(app, number, err);
+}
+
+static int remove_all_staged(struct app *app, struct error *err)
 {
 	autofree unsigned *release = NULL;
-	struct error none = ERROR_INIT;
 	size_t n;
 
 	if (release_list(app, &release, &n, err) == -1)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		autorelease struct release_info r = {0};
-
-		if (release_is_live(app, release[i]))
-			continue;
-		if (release_read(app, release[i], &r, &none) == 0 && has_processes(&r) &&
-		    ask_stop(release[i], err) == -1)
-			return error_prefix(err, "stopping release %u, which did not go live",
-					    release[i]);
-		if (release_remove(app, release[i], err) == -1)
+	for (size_t i = 0; i < n; i++)
+		if (remove_staged(app, release[i], err) == -1)
 			return -1;
-	}
 	return 0;
+}
+
+/* The one that is in the way of a push. */
+static int remove_last_staged(struct app *app, struct error *err)
+{
+	unsigned number;
+
+	if (release_next_number(app, &number, err) == -1)
+		return -1;
+	return remove_staged(app, number, err);
 }
 
 /* The highest accepted release that is still there; 0: none. */
@@ -105,11 +118,17 @@ static int recover_current(struct app *app, struct error *err)
 	return release_set_link(app, "current", number, err);
 }
 
+static bool is_dir(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* Everything below a directory of refs that is no ref: git's locks, temporary files of ours. */
-static int remove_stale_below(int dir_fd, unsigned depth, struct error *err)
+static int remove_stale_below(int dir_fd, unsigned depth, bool releases, struct error *err)
 {
 	autostrv struct strv names = STRV_INIT;
-	struct error no_dir = ERROR_INIT;
 
 	if (fs_list(dir_fd, &names, err) == -1)
 		return -1;
@@ -117,8 +136,11 @@ static int remove_stale_below(int dir_fd, unsigned depth, struct error *err)
 		const char *name = names.v[i];
 		autoclose int below = -1;
 
-		if (fs_open_dir(dir_fd, name, &below, &no_dir) == 0) {
-			if (depth && remove_stale_below(below, depth - 1, err) == -1)
+		if (is_dir(dir_fd, name)) {
+			if (depth == 0 || (!releases && strcmp(name, "releases") == 0))
+				continue;
+			if (fs_open_dir(dir_fd, name, &below, err) == -1 ||
+			    remove_stale_below(below, depth - 1, true, err) == -1)
 				return -1;
 		} else if (*name == '.' || str_ends(name, ".lock")) {
 			if (fs_unlink(dir_fd, name, err) == -1)
@@ -130,8 +152,9 @@ static int remove_stale_below(int dir_fd, unsigned depth, struct error *err)
 
 /* git drops its ref locks when it ends, but not when it is killed, and would refuse that ref for
  * ever. Every writer of refs holds the app's lock, which is ours now: whatever lock is there is
- * nobody's. */
-static int remove_stale_locks(struct app *app, struct error *err)
+ * nobody's. `releases`: also below
+ * refs/releases, where no push writes. */
+static int remove_stale_locks(struct app *app, bool releases, struct error *err)
 {
 	static const char *const locks[] = {"HEAD.lock", "packed-refs.lock", "config.lock"};
 	autoclose int repo_fd = -1, refs_fd = -1;
@@ -142,7 +165,7 @@ static int remove_stale_locks(struct app *app, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(locks); i++)
 		if (fs_unlink(repo_fd, locks[i], err) == -1)
 			return -1;
-	return remove_stale_below(refs_fd, REF_DEPTH_MAX, err);
+	return remove_stale_below(refs_fd, REF_DEPTH_MAX, releases, err);
 }
 
 /* What fs_replace_file() and the like had not renamed yet. */
@@ -172,17 +195,29 @@ static void remove_litter(struct app *app)
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (remove_stale(app->fd, places[i], &litter) == -1)
 			report_problem(&litter, "removing what was not finished");
-	if (remove_stale_locks(app, &litter) == -1)
+}
+
+static void remove_locks(struct app *app, bool releases)
+{
+	struct error litter = ERROR_INIT;
+
+	if (remove_stale_locks(app, releases, &litter) == -1)
 		report_problem(&litter, "removing what was not finished");
+}
+
+static int recover_links(struct app *app, struct repo *repo, struct error *err)
+{
+	char commit[OID_HEX];
+
+	if (deploy_commit(repo, commit, NULL, err) == -1 || recover_next(app, commit, err) == -1)
+		return -1;
+	return recover_current(app, err);
 }
 
 int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
 {
-	char commit[OID_HEX];
-
-	remove_litter(app);
-	if (deploy_commit(repo, commit, NULL, err) == -1 || recover_next(app, commit, err) == -1 ||
-	    remove_staged(app, err) == -1 || recover_current(app, err) == -1)
+	remove_locks(app, false);
+	if (recover_links(app, repo, err) == -1 || remove_last_staged(app, err) == -1)
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;
 }
@@ -232,11 +267,12 @@ static int recover_refs(struct app *app, struct repo *repo, struct error *err)
 			report_problem(&unreadable, "reading a release");
 			continue;
 		}
-		if (r.live && !is_published(&names, &oids, &r) &&
-		    publish_ref(app, r.number, r.commit, err) == -1)
+		if (r.live && ((!is_published(&names, &oids, &r) &&
+				publish_ref(app, r.number, r.commit, err) == -1) ||
+			       release_note(app, r.number, r.commit, err) == -1))
 			return -1;
 	}
-	return 0;
+	return release_forget_gone(app, err);
 }
 
 /* The ref was moved by hand, or the live release is gone: what the ref names goes live. */
@@ -308,10 +344,11 @@ static int start_live(struct app *app, struct error *err)
 
 int transaction_recover(struct app *app, struct repo *repo, bool start_processes, struct error *err)
 {
-	if (transaction_recover_links(app, repo, err) == -1)
-		return -1;
-	if (agree(app, repo, err) == -1 || recover_refs(app, repo, err) == -1 ||
-	    (start_processes && start_live(app, err) == -1))
+	remove_litter(app);
+	remove_locks(app, true);
+	if (recover_links(app, repo, err) == -1 || remove_all_staged(app, err) == -1 ||
+	    slot_reindex(app, err) == -1 || agree(app, repo, err) == -1 ||
+	    recover_refs(app, repo, err) == -1 || (start_processes && start_live(app, err) == -1))
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;
 }

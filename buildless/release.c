@@ -206,7 +206,7 @@ int release_list(const struct app *app, unsigned **out, size_t *n, struct error 
 	return 0;
 }
 
-int release_next_number(const struct app *app, unsigned *number, struct error *err)
+static int list_next_number(const struct app *app, unsigned *number, struct error *err)
 {
 	autofree unsigned *release = NULL;
 	size_t n;
@@ -217,6 +217,50 @@ int release_next_number(const struct app *app, unsigned *number, struct error *e
 		n--;
 	*number = n ? release[n - 1] + 1 : 1;
 	return 0;
+}
+
+int release_next_number(const struct app *app, unsigned *number, struct error *err)
+{
+	struct error none = ERROR_INIT;
+	unsigned last;
+
+	if (release_link(app, "last", &last, &none) == -1 || !release_is_live(app, last) ||
+	    release_is_live(app, last + 1))
+		return list_next_number(app, number, err);
+	*number = last + 1;
+	return 0;
+}
+
+/* What commits/OID names, true or not; 0: nothing. */
+static unsigned noted(const struct app *app, const char *commit)
+{
+	autofree char *path = xasprintf("commits/%s", commit), *target = NULL;
+	struct error none = ERROR_INIT;
+	unsigned number;
+
+	if (fs_read_link(app->fd, path, &target, &none) == -1 ||
+	    !target_number(target, "../releases/", &number))
+		return 0;
+	return number;
+}
+
+static bool is_of_commit(const struct app *app, unsigned number, const char *commit)
+{
+	autorelease struct release_info r = RELEASE_INFO_INIT;
+	struct error none = ERROR_INIT;
+
+	return number && release_read(app, number, &r, &none) == 0 && r.live &&
+	       strcmp(r.commit, commit) == 0;
+}
+
+int release_of_commit(const struct app *app, const char *commit, unsigned *number,
+		      struct error *err)
+{
+	*number = noted(app, commit);
+	if (is_of_commit(app, *number, commit))
+		return 0;
+	*number = 0;
+	return error_set(err, E_NOTFOUND, "no release of commit '%s' is kept", commit);
 }
 
 /* Writing */
@@ -327,6 +371,39 @@ int release_mark_live(const struct app *app, unsigned number, struct error *err)
 	if (fs_open(dir_fd, "live", O_WRONLY | O_CREAT, 0644, &fd, err) == -1)
 		return -1;
 	return fs_sync(dir_fd, err);
+}
+
+int release_note(const struct app *app, unsigned number, const char *commit, struct error *err)
+{
+	autofree char *to = xasprintf("../releases/%u", number);
+	struct error none = ERROR_INIT;
+	autoclose int fd = -1;
+	unsigned last, newest = noted(app, commit);
+
+	if ((release_link(app, "last", &last, &none) == -1 || last < number) &&
+	    fs_replace_link_nosync(app->fd, "last", to + strlen("../"), err) == -1)
+		return -1;
+	if (newest == number || (newest > number && is_of_commit(app, newest, commit)))
+		return 0;
+	if (fs_ensure_dir(app->fd, "commits", 0755, &fd, err) == -1)
+		return -1;
+	return fs_replace_link_nosync(fd, commit, to, err);
+}
+
+int release_forget_gone(const struct app *app, struct error *err)
+{
+	autostrv struct strv names = STRV_INIT;
+	autoclose int fd = -1;
+
+	if (!fs_exists(app->fd, "commits"))
+		return 0;
+	if (fs_open_dir(app->fd, "commits", &fd, err) == -1 || fs_list(fd, &names, err) == -1)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (!is_of_commit(app, noted(app, names.v[i]), names.v[i]) &&
+		    fs_unlink(fd, names.v[i], err) == -1)
+			return -1;
+	return 0;
 }
 
 int release_remove(const struct app *app, unsigned number, struct error *err)

@@ -7,6 +7,11 @@
  *	releases/7/live		empty; there once the release was accepted
  *	releases/7/times.ini	how long it took to become live; not synced, may be absent
  *	current, previous, next	-> releases/7
+ *	last			-> releases/7, the highest that was ever accepted
+ *	commits/OID		-> ../releases/7, the newest accepted one of that commit
+ *
+ * `last` and commits/ say what all records together say, so that a push need not read them. They
+ * are not trusted: what they lead to is looked at, and recovery makes them right.
  *
  * Invariant: a name without ".new" is complete and on disk. Nothing here locks: the caller holds
  * the app's lock, or only reads. */
@@ -50,6 +55,14 @@ MUST_CHECK int release_slot(const struct app *app, unsigned number, unsigned *sl
 bool release_is_live(const struct app *app, unsigned number);
 /* The live release's number; 0: none. */
 unsigned release_current(const struct app *app);
+/* The newest accepted release of the commit that is still there. E_NOTFOUND. */
+MUST_CHECK int release_of_commit(const struct app *app, const char *commit, unsigned *number,
+				 struct error *err);
+/* Notes an accepted release in `last` and commits/. Not synced: `last` is with apps/APP. */
+MUST_CHECK int release_note(const struct app *app, unsigned number, const char *commit,
+			    struct error *err);
+/* Removes from commits/ what leads to no such release. */
+MUST_CHECK int release_forget_gone(const struct app *app, struct error *err);
 /* The number of the next release: 1 + the highest that was accepted. */
 MUST_CHECK int release_next_number(const struct app *app, unsigned *number, struct error *err);
 

@@ -15,8 +15,8 @@
 
 /* nginx may have opened `current` just before the flip, and be about to connect. */
 #define GRACE_MS 1000
-/* What a push that ends us still grants a half laid-out slot: to finish costs less than to lay it
- * out anew, and is far below the push's patience for the lock. */
+/* What a push that ends us grants to write down how far a slot is: far below its patience for the
+ * lock. */
 #define FINISH_SECONDS 2
 
 #define INCOMING "tmp_objdir-incoming-"
@@ -83,22 +83,32 @@ static void finish_soon(int signal_number)
 	alarm(FINISH_SECONDS); /* SIGALRM's default action */
 }
 
-/* A slot that already holds the live tree: the next push applies only its own difference. */
+/* A slot that already holds the live tree: the next push applies only its own difference. A push
+ * that ends us takes the slot as far as it is, and goes on from there. */
+static int lay_out_spare(struct app *app, struct repo *repo, const struct slot *live,
+			 struct error *err)
+{
+	struct slot_work work;
+	unsigned number;
+	bool new;
+
+	if (slot_choose(app, repo, live->tree, &number, &new, err) == -1)
+		return -1;
+	if (slot_prepare(app, repo, number, live->tree, live, &ending, &work, err) == -1 && !ending)
+		return -1;
+	return slot_reindex(app, err);
+}
+
 static int prepare_spare(struct app *app, struct repo *repo, struct error *err)
 {
 	void (*usual)(int);
-	struct slot_work work;
 	struct slot live;
-	unsigned number;
-	bool new;
 	int r;
 
 	if (!live_slot(app, &live))
 		return 0;
-	if (slot_choose(app, &number, &new, err) == -1)
-		return -1;
 	usual = signal(SIGTERM, finish_soon);
-	r = slot_layout(app, repo, number, live.tree, &live, &work, err);
+	r = lay_out_spare(app, repo, &live, err);
 	signal(SIGTERM, usual);
 	if (ending) {
 		alarm(0);

@@ -1,9 +1,7 @@
 #include "buildless/slot.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include "buildless/release.h"
 #include "common/fs.h"
@@ -11,410 +9,10 @@
 #include "common/names.h"
 #include "common/proc.h"
 
-/* Up to so many changed files and directories are synced one by one, so that a small deploy does
- * not wait for the databases' dirty pages, as syncfs(2) does. Measured on ext4: one by one takes
- * 0.3 to 1 ms each, syncfs 1 to 10 ms where nobody else writes; at 32 the difference is one that
- * nobody notices. */
-#define SYNC_EACH_MAX 32
-#define LINK_BYTES    4095
-#define FILES_MAX     UINT32_MAX
-#define SHOWN_BYTES   200 /* of a directory's path in a message */
-
-/* What must be on disk before the slot is clean: descriptors, until there are too many. */
-struct sync_set {
-	int fd[SYNC_EACH_MAX];
-	size_t n;
-	bool all;
-};
-
-struct layout {
-	struct repo *repo;
-	struct slot_work *work;
-	struct sync_set sync;
-	struct strbuf path; /* of the directory we are in, for messages; ends in '/' unless empty */
-	unsigned depth;
-	int64_t stamp;
-};
-
-/* One directory on the way: its descriptor, and the same directory of the live slot. */
-struct level {
-	struct layout *layout;
-	int fd, live_fd; /* live_fd is -1 where the live slot has no such directory */
-	struct repo_tree *live;
-	bool changed;
-};
-
-bool slot_name_ok(const char *name)
-{
-	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-	       strcasecmp(name, ".git") != 0 && !strchr(name, '/');
-}
-
-static void sync_set_close(struct sync_set *set)
-{
-	while (set->n)
-		fd_close(&set->fd[--set->n]);
-}
-
-/* Takes the descriptor. */
-static void sync_set_add(struct sync_set *set, int fd)
-{
-	if (set->n == SYNC_EACH_MAX) {
-		set->all = true;
-		sync_set_close(set);
-	}
-	if (set->all)
-		fd_close(&fd);
-	else
-		set->fd[set->n++] = fd;
-}
-
-static int sync_set_finish(const struct sync_set *set, int slot_fd, struct error *err)
-{
-	if (set->all)
-		return fs_sync_all(slot_fd, err);
-	for (size_t i = 0; i < set->n; i++)
-		if (fs_sync(set->fd[i], err) == -1)
-			return -1;
-	return 0;
-}
-
-static int apply_level(struct level *level, const char *old_tree, const char *new_tree,
-		       struct error *err);
-
-static int refuse(const struct layout *l, const char *name, const char *what, struct error *err)
-{
-	autostrbuf struct strbuf path = STRBUF_INIT;
-	size_t skip = 0;
-
-	if (l->path.len > SHOWN_BYTES) { /* the reason must not fall off the end of the message */
-		strbuf_addstr(&path, "...");
-		skip = l->path.len - SHOWN_BYTES;
-	}
-	name_add_printable(&path, strbuf_str(&l->path) + skip, l->path.len - skip);
-	name_add_printable(&path, name, strlen(name));
-	return error_set(err, E_REFUSED, "'%s' %s", strbuf_str(&path), what);
-}
-
-static int remove_old(struct level *level, const struct repo_entry *was, struct error *err)
-{
-	struct slot_work *work = level->layout->work;
-	uint64_t files = 1;
-
-	level->changed = true;
-	if (was->kind != REPO_ENTRY_TREE) {
-		work->removed++;
-		return fs_unlink(level->fd, was->name, err);
-	}
-	if (repo_count_changed(level->layout->repo, was->oid, "", &files, err) == -1)
-		return -1;
-	work->removed += files;
-	return fs_remove_tree(level->fd, was->name, err);
-}
-
-/* Where the live slot has the very same blob at the same path, its file serves both. */
-static bool link_from_live(struct level *level, const struct repo_entry *now)
-{
-	struct error ignored = ERROR_INIT; /* too many links, say: it is written then */
-	struct repo_entry live;
-
-	if (level->live_fd == -1 || !repo_tree_find(level->live, now->name, &live) ||
-	    live.kind != now->kind || strcmp(live.oid, now->oid) != 0)
-		return false;
-	return fs_link(level->live_fd, now->name, level->fd, now->name, &ignored) == 0;
-}
-
-/* Python takes a .pyc for a file's by path, size and second of modification, and slots keep their
- * paths: two versions that were written within one second would be taken for each other. */
-static int set_stamp(int fd, int64_t stamp, struct error *err)
-{
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)stamp}};
-
-	return futimens(fd, times) == -1 ? error_sys(err, errno, "cannot set a file's time") : 0;
-}
-
-static int write_file(struct level *level, const struct repo_entry *now, struct error *err)
-{
-	mode_t mode = now->kind == REPO_ENTRY_EXEC ? 0755 : 0644;
-	struct layout *l = level->layout;
-	autoclose int fd = -1;
-
-	if (link_from_live(level, now)) {
-		l->work->linked++;
-		return 0;
-	}
-	l->work->written++;
-	if (fs_open(level->fd, now->name, O_WRONLY | O_CREAT | O_EXCL, mode, &fd, err) == -1 ||
-	    repo_write_blob(l->repo, now->oid, fd, err) == -1 || set_stamp(fd, l->stamp, err) == -1)
-		return -1;
-	sync_set_add(&l->sync, steal_fd(&fd));
-	return 0;
-}
-
-/* Does a link in a directory `depth` levels down stay in the slot? The interpreter that a committed
- * virtualenv needs is the one place outside. Text only: links that lead through links are the
- * gate's to follow. */
-static bool link_stays(const char *target, unsigned depth)
-{
-	const char *python = "/usr/bin/python3";
-
-	if (str_starts(target, python))
-		return target[strlen(python) + strspn(target + strlen(python), ".0123456789")] ==
-		       '\0';
-	if (*target == '/')
-		return false;
-	for (const char *at = target; *at;) {
-		size_t len = strcspn(at, "/");
-
-		if (len == 2 && strncmp(at, "..", 2) == 0) {
-			if (depth-- == 0)
-				return false;
-		} else if (len > 0 && !(len == 1 && *at == '.')) {
-			depth++;
-		}
-		at += len + strspn(at + len, "/");
-	}
-	return true;
-}
-
-static int write_link(struct level *level, const struct repo_entry *now, struct error *err)
-{
-	autostrbuf struct strbuf target = STRBUF_INIT;
-	struct layout *l = level->layout;
-
-	if (repo_read_blob(l->repo, now->oid, LINK_BYTES, &target, err) == -1)
-		return -1;
-	if (target.len == 0 || strlen(target.buf) != target.len)
-		return refuse(l, now->name, "is a link that leads nowhere", err);
-	if (!link_stays(target.buf, l->depth))
-		return refuse(l, now->name, "is a link that leads out of the tree", err);
-	l->work->written++;
-	return fs_symlink(target.buf, level->fd, now->name, err);
-}
-
-static int enter(struct level *up, const char *name, const char *old_tree, const char *new_tree,
-		 struct error *err)
-{
-	struct layout *l = up->layout;
-	struct level level = {.layout = l, .fd = -1, .live_fd = -1};
-	size_t len = l->path.len;
-	struct error ignored = ERROR_INIT; /* without the live slot's file all is written */
-	struct repo_entry live;
-	int r = -1;
-
-	if (l->depth == REPO_DEPTH_MAX)
-		return refuse(l, name, "is nested too deep", err);
-	if (up->live_fd != -1 && repo_tree_find(up->live, name, &live) &&
-	    live.kind == REPO_ENTRY_TREE &&
-	    repo_tree_open(l->repo, live.oid, &level.live, &ignored) == 0 &&
-	    fs_open_dir(up->live_fd, name, &level.live_fd, &ignored) == -1)
-		level.live_fd = -1;
-	strbuf_addf(&l->path, "%s/", name);
-	l->depth++;
-	if (fs_open_dir(up->fd, name, &level.fd, err) == 0)
-		r = apply_level(&level, old_tree, new_tree, err);
-	l->depth--;
-	l->path.len = len;
-	l->path.buf[len] = '\0';
-	repo_tree_free(level.live);
-	fd_close(&level.live_fd);
-	fd_close(&level.fd);
-	return r;
-}
-
-static int create_new(struct level *level, const struct repo_entry *now, struct error *err)
-{
-	level->changed = true;
-	switch (now->kind) {
-	case REPO_ENTRY_TREE:
-		if (fs_ensure_dir(level->fd, now->name, 0755, NULL, err) == -1)
-			return -1;
-		return enter(level, now->name, "", now->oid, err);
-	case REPO_ENTRY_FILE:
-	case REPO_ENTRY_EXEC:
-		return write_file(level, now, err);
-	case REPO_ENTRY_LINK:
-		return write_link(level, now, err);
-	case REPO_ENTRY_GITLINK:
-		return refuse(level->layout, now->name, "is a submodule", err);
-	case REPO_ENTRY_BAD_MODE:
-	default:
-		return refuse(level->layout, now->name, "has a mode that no file may have", err);
-	}
-}
-
-static int apply_entry(void *ctx, const char *name, const struct repo_entry *was,
-		       const struct repo_entry *now, struct error *err)
-{
-	struct level *level = ctx;
-
-	if (!slot_name_ok(name))
-		return refuse(level->layout, name, "is a name that no file may have", err);
-	if (was && now && was->kind == REPO_ENTRY_TREE && now->kind == REPO_ENTRY_TREE)
-		return enter(level, name, was->oid, now->oid, err);
-	if (was && remove_old(level, was, err) == -1)
-		return -1;
-	return now ? create_new(level, now, err) : 0;
-}
-
-static int apply_level(struct level *level, const char *old_tree, const char *new_tree,
-		       struct error *err)
-{
-	if (repo_diff_level(level->layout->repo, old_tree, new_tree, apply_entry, level, err) == -1)
-		return -1;
-	if (level->changed)
-		sync_set_add(&level->layout->sync, steal_fd(&level->fd));
-	return 0;
-}
-
-/* What a layout is about. */
-struct order {
-	struct repo *repo;
-	int slots_fd;
-	unsigned number;
-	const char *tree;
-	const struct slot *live; /* NULL: nothing is linked */
-	int64_t stamp;
-};
-
-static int open_live(const struct order *o, struct level *top, struct error *err)
-{
-	autofree char *name = o->live ? xasprintf("%u", o->live->number) : NULL;
-
-	if (!o->live)
-		return 0;
-	if (repo_tree_open(o->repo, o->live->tree, &top->live, err) == -1)
-		return -1;
-	return fs_open_dir(o->slots_fd, name, &top->live_fd, err);
-}
-
-/* The slot's directory from old_tree to the new one, on disk. */
-static int apply(const struct order *o, const char *name, const char *old_tree,
-		 struct slot_work *work, struct error *err)
-{
-	struct layout l = {.repo = o->repo, .work = work, .stamp = o->stamp};
-	struct level top = {.layout = &l, .fd = -1, .live_fd = -1};
-	autoclose int slot_fd = -1;
-	int64_t start = clock_ms(), applied;
-	mode_t mask = umask(022); /* a slot's modes are its tree's, not the caller's */
-	int r = fs_ensure_dir(o->slots_fd, name, 0755, &slot_fd, err);
-
-	if (r == 0)
-		r = fs_open_dir(o->slots_fd, name, &top.fd, err);
-	if (r == 0)
-		r = open_live(o, &top, err);
-	if (r == 0)
-		r = apply_level(&top, old_tree, o->tree, err);
-	umask(mask);
-	applied = clock_ms();
-	if (r == 0)
-		r = sync_set_finish(&l.sync, slot_fd, err);
-	work->apply_ms = applied - start;
-	work->sync_ms = clock_ms() - applied;
-	sync_set_close(&l.sync);
-	strbuf_release(&l.path);
-	repo_tree_free(top.live);
-	fd_close(&top.live_fd);
-	fd_close(&top.fd);
-	return r;
-}
-
-/* From here to record_clean() the content is unknown. */
-static int mark_dirty(int slots_fd, const char *record, struct error *err)
-{
-	if (!fs_exists(slots_fd, record))
-		return 0;
-	if (fs_unlink(slots_fd, record, err) == -1 || fs_sync(slots_fd, err) == -1)
-		return error_prefix(err, "marking a slot dirty");
-	return 0;
-}
-
-static int record_clean(const struct order *o, const char *record, uint64_t files,
-			struct error *err)
-{
-	autostrbuf struct strbuf text = STRBUF_INIT;
-
-	strbuf_addstr(&text, "[slot]\n");
-	ini_add(&text, "tree", o->tree);
-	ini_addf(&text, "files", "%llu", (unsigned long long)files);
-	ini_addf(&text, "stamp", "%lld", (long long)o->stamp);
-	return fs_replace_file(o->slots_fd, record, text.buf, text.len, 0644, err);
-}
-
-static int move_aside(int slots_fd, const char *name, struct error *err)
-{
-	int64_t when = clock_utc_ms();
-	autofree char *trash = xasprintf(".trash-%s-%lld", name, (long long)when);
-
-	while (fs_exists(slots_fd, trash)) { /* the clock went back */
-		free(trash);
-		trash = xasprintf(".trash-%s-%lld", name, (long long)++when);
-	}
-	return fs_exists(slots_fd, name) ? fs_rename(slots_fd, name, slots_fd, trash, err) : 0;
-}
-
-/* held: what the slot holds; NULL: unknown, or nothing. */
-static int layout_from(const struct order *o, const struct slot *held, struct slot_work *work,
-		       struct error *err)
-{
-	autofree char *name = xasprintf("%u", o->number), *record = xasprintf("%u.ini", o->number);
-
-	*work = (struct slot_work){0};
-	if (mark_dirty(o->slots_fd, record, err) == -1)
-		return -1;
-	if (!held && move_aside(o->slots_fd, name, err) == -1)
-		return -1;
-	if (apply(o, name, held ? held->tree : "", work, err) == -1)
-		return -1;
-	work->files = (held ? held->files : 0) + work->written + work->linked - work->removed;
-	return record_clean(o, record, work->files, err);
-}
-
-/* Later than every layout before it, even if that was in this second or the clock went back. */
-static int next_stamp(const struct app *app, int64_t *stamp, struct error *err)
-{
-	autofree struct slot *slots = NULL;
-	size_t n;
-
-	if (slot_list(app, &slots, &n, err) == -1)
-		return -1;
-	*stamp = clock_utc_ms() / 1000;
-	for (size_t i = 0; i < n; i++)
-		if (slots[i].stamp >= *stamp)
-			*stamp = slots[i].stamp + 1;
-	return 0;
-}
-
-int slot_layout(const struct app *app, struct repo *repo, unsigned number, const char *tree,
-		const struct slot *live, struct slot_work *work, struct error *err)
-{
-	struct order o = {.repo = repo, .number = number, .tree = tree};
-	struct error ignored = ERROR_INIT;
-	autoclose int slots_fd = -1;
-	struct slot held;
-	bool clean = slot_read(app, number, &held, &ignored) == 0;
-
-	if (clean && strcmp(held.tree, tree) == 0) {
-		*work = (struct slot_work){.files = held.files};
-		return 0;
-	}
-	if (live && live->clean && live->number != number)
-		o.live = live;
-	if (next_stamp(app, &o.stamp, err) == -1 ||
-	    fs_open_dir(app->fd, "slots", &slots_fd, err) == -1)
-		return -1;
-	o.slots_fd = slots_fd;
-	if (clean) {
-		if (layout_from(&o, &held, work, err) == 0)
-			return 0;
-		if (err->code !=
-		    E_NOTFOUND) /* else the old tree has left the repository, or files the slot */
-			return error_prefix(err, "laying out slot %u", number);
-	}
-	if (layout_from(&o, NULL, work, err) == -1)
-		return error_prefix(err, "laying out slot %u", number);
-	return 0;
-}
+#define FILES_MAX UINT32_MAX
+#define FREE_MAX  8 /* free slots that the index names; there is rarely more than one */
+/* Trees that differ in more paths than this are all equally far. */
+#define FAR 4096
 
 int slot_read(const struct app *app, unsigned number, struct slot *out, struct error *err)
 {
@@ -502,27 +100,230 @@ static bool is_used(const unsigned *used, size_t n, unsigned number)
 	return false;
 }
 
-int slot_choose(const struct app *app, unsigned *number, bool *new, struct error *err)
+/* The index: slots/index is a link whose text is "STAMP FREE...", so replacing it costs no sync of
+ * its own. */
+struct index {
+	int64_t stamp; /* of the last layout */
+	unsigned free[FREE_MAX];
+	size_t n;
+};
+
+static bool index_parse(const char *text, struct index *index)
+{
+	*index = (struct index){0};
+	for (bool first = true;; first = false) {
+		autofree char *word = xstrndup(text, strcspn(text, " "));
+		uint64_t number;
+
+		if (!str_to_uint(word, first ? INT64_MAX - 1 : UINT32_MAX, &number))
+			return false;
+		if (first)
+			index->stamp = (int64_t)number;
+		else if (index->n == FREE_MAX)
+			return false;
+		else
+			index->free[index->n++] = (unsigned)number;
+		text += strlen(word);
+		if (!*text++)
+			return true;
+	}
+}
+
+static bool index_read(const struct app *app, struct index *out)
+{
+	struct error ignored = ERROR_INIT;
+	autofree char *text = NULL;
+
+	return fs_read_link(app->fd, "slots/index", &text, &ignored) == 0 && index_parse(text, out);
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct slot *x = a, *y = b;
+
+	if (x->clean != y->clean)
+		return x->clean ? -1 : 1;
+	return x->used_ms > y->used_ms ? -1 : x->used_ms < y->used_ms;
+}
+
+/* From what there is. */
+static int index_make(const struct app *app, struct index *out, struct error *err)
 {
 	autofree unsigned *used = NULL;
 	autofree struct slot *slots = NULL;
-	const struct slot *best = NULL;
+	struct index old;
 	size_t n_used, n;
 
 	if (used_slots(app, &used, &n_used, err) == -1 || slot_list(app, &slots, &n, err) == -1)
 		return -1;
+	*out = (struct index){.stamp = index_read(app, &old) ? old.stamp : 0};
+	qsort(slots, n, sizeof(*slots), by_use);
 	for (size_t i = 0; i < n; i++) {
-		const struct slot *s = &slots[i];
-
-		if (!is_used(used, n_used, s->number) &&
-		    (!best || (s->clean && !best->clean) ||
-		     (s->clean == best->clean && s->used_ms > best->used_ms)))
-			best = s;
+		if (slots[i].stamp > out->stamp)
+			out->stamp = slots[i].stamp;
+		if (!is_used(used, n_used, slots[i].number) && out->n < FREE_MAX)
+			out->free[out->n++] = slots[i].number;
 	}
-	*number = best ? best->number : 0;
-	*new = !best;
-	while (*new &&is_used(used, n_used, *number)) /* all slots that are there are in use */
+	return 0;
+}
+
+static char *index_text(const struct index *index)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+
+	strbuf_addf(&text, "%lld", (long long)index->stamp);
+	for (size_t i = 0; i < index->n; i++)
+		strbuf_addf(&text, " %u", index->free[i]);
+	return strbuf_detach(&text);
+}
+
+static bool index_drop(struct index *index, unsigned number)
+{
+	for (size_t i = 0; i < index->n; i++) {
+		if (index->free[i] != number)
+			continue;
+		index->n--;
+		memmove(&index->free[i], &index->free[i + 1],
+			(index->n - i) * sizeof(index->free[0]));
+		return true;
+	}
+	return false;
+}
+
+bool slot_is_offered(const struct app *app, unsigned number)
+{
+	struct index index;
+
+	return index_read(app, &index) && index_drop(&index, number);
+}
+
+int slot_reindex(const struct app *app, struct error *err)
+{
+	struct error none = ERROR_INIT;
+	autofree char *text = NULL, *old = NULL;
+	autoclose int fd = -1;
+	struct index index;
+
+	if (index_make(app, &index, err) == -1 || fs_open_dir(app->fd, "slots", &fd, err) == -1)
+		return -1;
+	text = index_text(&index);
+	if (fs_read_link(fd, "index", &old, &none) == 0 && strcmp(old, text) == 0)
+		return 0;
+	return fs_replace_link(fd, "index", text, err);
+}
+
+int slot_take(const struct app *app, unsigned number, bool keep, int64_t *stamp, struct error *err)
+{
+	autofree char *record = xasprintf("%u.ini", number), *text = NULL;
+	struct index index;
+	autoclose int fd = -1;
+	bool sync;
+
+	if ((!index_read(app, &index) && index_make(app, &index, err) == -1) ||
+	    fs_open_dir(app->fd, "slots", &fd, err) == -1)
+		return -1;
+	sync = index_drop(&index, number);
+	if (keep && !sync)
+		return 0;
+	*stamp = clock_utc_ms() / 1000;
+	if (*stamp <= index.stamp) /* it was in this second, or the clock went back */
+		*stamp = index.stamp + 1;
+	if (!keep)
+		index.stamp = *stamp;
+	text = index_text(&index);
+	if (fs_replace_link_nosync(fd, "index", text, err) == -1)
+		return error_prefix(err, "taking slot %u", number);
+	if (!keep && fs_exists(fd, record)) {
+		sync = true;
+		if (fs_unlink(fd, record, err) == -1)
+			return error_prefix(err, "taking slot %u", number);
+	}
+	return sync ? fs_sync(fd, err) : 0;
+}
+
+/* The newest releases' slots are never offered, whatever the index says: it may be of a copy of the
+ * state directory that was made while it changed. */
+static bool is_in_use(const struct app *app, unsigned number)
+{
+	static const char *const links[] = {"current", "previous", "next", "last"};
+	struct error none = ERROR_INIT;
+	unsigned release, slot;
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (release_link(app, links[i], &release, &none) == 0 &&
+		    release_slot(app, release, &slot, &none) == 0 && slot == number)
+			return true;
+	return false;
+}
+
+/* How many paths are to be changed to get from what the slot holds to `tree`; at most `enough`. */
+static uint64_t distance(const struct slot *slot, struct repo *repo, const char *tree,
+			 uint64_t enough)
+{
+	struct error gone = ERROR_INIT; /* what it holds has left the repository */
+	uint64_t n;
+
+	if (!slot->clean || repo_count_changed_to(repo, slot->tree, tree, enough, &n, &gone) == -1)
+		return enough;
+	return n;
+}
+
+/* The first of those at the least distance: they are sorted by use. */
+static unsigned nearest(const struct slot *slots, size_t n, struct repo *repo, const char *tree)
+{
+	uint64_t least = FAR;
+	size_t best = 0;
+
+	for (size_t i = 0; i < n && n > 1 && least; i++) {
+		uint64_t d = distance(&slots[i], repo, tree, least);
+
+		if (d < least) {
+			least = d;
+			best = i;
+		}
+	}
+	return slots[best].number;
+}
+
+/* The lowest number that neither a slot nor a release has. */
+static int new_number(const struct app *app, unsigned *number, struct error *err)
+{
+	autofree unsigned *used = NULL;
+	autofree struct slot *slots = NULL;
+	size_t n_used, n;
+
+	if (used_slots(app, &used, &n_used, err) == -1 || slot_list(app, &slots, &n, err) == -1)
+		return -1;
+	*number = 0;
+	for (size_t i = 0; i < n; i++) /* ascending */
+		if (slots[i].number == *number)
+			++*number;
+	while (is_used(used, n_used, *number))
 		++*number;
+	return 0;
+}
+
+int slot_choose(const struct app *app, struct repo *repo, const char *tree, unsigned *number,
+		bool *new, struct error *err)
+{
+	struct slot free_slots[FREE_MAX];
+	struct error dirty = ERROR_INIT;
+	struct index index;
+	size_t n = 0;
+
+	if ((!index_read(app, &index) || index.n == 0) && index_make(app, &index, err) == -1)
+		return -1;
+	for (size_t i = 0; i < index.n; i++)
+		if (!is_in_use(app, index.free[i])) {
+			if (slot_read(app, index.free[i], &free_slots[n], &dirty) == -1)
+				free_slots[n] = (struct slot){.number = index.free[i]};
+			n++;
+		}
+	qsort(free_slots, n, sizeof(free_slots[0]), by_use);
+	*new = n == 0;
+	if (*new)
+		return new_number(app, number, err);
+	*number = nearest(free_slots, n, repo, tree);
 	return 0;
 }
 
@@ -533,7 +334,11 @@ int slot_forget(const struct app *app, unsigned number, struct error *err)
 
 	if (fs_open_dir(app->fd, "slots", &fd, err) == -1)
 		return -1;
-	return mark_dirty(fd, record, err);
+	if (!fs_exists(fd, record))
+		return 0;
+	if (fs_unlink(fd, record, err) == -1 || fs_sync(fd, err) == -1)
+		return error_prefix(err, "marking slot %u dirty", number);
+	return 0;
 }
 
 int slot_empty_trash(const struct app *app, struct error *err)

@@ -46,18 +46,14 @@ static bool same_env(const struct app *app, const struct release_info *kept)
 static bool find_kept(const struct app *app, const char *commit, struct release_info *out)
 {
 	struct error ignored = ERROR_INIT;
-	autofree unsigned *release = NULL;
-	size_t n;
+	unsigned number;
 
-	if (release_list(app, &release, &n, &ignored) == -1)
+	if (release_of_commit(app, commit, &number, &ignored) == -1 ||
+	    release_read(app, number, out, &ignored) == -1)
 		return false;
-	while (n--) {
-		if (release_read(app, release[n], out, &ignored) == -1)
-			continue;
-		if (out->live && strcmp(out->commit, commit) == 0 && same_env(app, out))
-			return true;
-		release_info_release(out);
-	}
+	if (same_env(app, out))
+		return true;
+	release_info_release(out);
 	return false;
 }
 
@@ -70,54 +66,49 @@ bool live_slot(const struct app *app, struct slot *out)
 	       slot_read(app, slot, out, &ignored) == 0;
 }
 
-/* A slot that holds the very tree serves this release as well: trees in use are never changed. */
-static int find_tree(const struct app *app, const char *tree, unsigned *number, struct error *err)
+static bool holds(const struct app *app, const char *link, const char *tree, unsigned *slot)
 {
-	autofree struct slot *slots = NULL;
-	size_t n;
+	struct error none = ERROR_INIT;
+	struct slot held;
+	unsigned release;
 
-	if (slot_list(app, &slots, &n, err) == -1)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (!slots[i].clean || strcmp(slots[i].tree, tree) != 0)
-			continue;
-		*number = slots[i].number;
-		return 0;
-	}
-	return error_set(err, E_NOTFOUND, "no slot holds tree '%s'", tree);
+	return release_link(app, link, &release, &none) == 0 &&
+	       release_slot(app, release, slot, &none) == 0 &&
+	       slot_read(app, *slot, &held, &none) == 0 && strcmp(held.tree, tree) == 0;
 }
 
-/* Slots follow retention: where settling was interrupted again and again, its part is done here
- * rather than laying out yet another slot from nothing. */
-static int choose_slot(struct app *app, unsigned *number, struct error *err)
+/* A slot that holds the very tree serves this release as well: trees in use are never changed. So
+ * does that of the release before, which a reverting commit comes back to. Slots follow retention:
+ * where settling was interrupted again and again, its part is done here rather than laying out yet
+ * another slot from nothing. */
+static int choose_slot(struct app *app, struct repo *repo, const char *tree, bool fresh,
+		       unsigned *number, struct error *err)
 {
 	bool new;
 
-	if (slot_choose(app, number, &new, err) == -1)
+	if (!fresh && (holds(app, "current", tree, number) || holds(app, "previous", tree, number)))
+		return 0;
+	if (slot_choose(app, repo, tree, number, &new, err) == -1)
 		return -1;
 	if (!new)
 		return 0;
 	if (prune(app, NULL, err) == -1)
 		return -1;
-	return slot_choose(app, number, &new, err);
+	return slot_choose(app, repo, tree, number, &new, err);
 }
 
 static int layout(struct app *app, struct repo *repo, unsigned flags, struct release_info *r,
 		  struct error *err)
 {
+	bool fresh = flags & TRANSACTION_FRESH;
 	struct slot live;
-	bool link = !(flags & TRANSACTION_FRESH) && live_slot(app, &live);
+	bool link = !fresh && live_slot(app, &live);
 	struct slot_work work;
 
-	if ((flags & TRANSACTION_FRESH) && space_check_whole(app, repo, r->tree, err) == -1)
-		return -1;
-	if ((flags & TRANSACTION_FRESH) || find_tree(app, r->tree, &r->slot, err) == -1) {
-		if (choose_slot(app, &r->slot, err) == -1)
-			return -1;
-		if ((flags & TRANSACTION_FRESH) && slot_forget(app, r->slot, err) == -1)
-			return -1;
-	}
-	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
+	if ((fresh && space_check_whole(app, repo, r->tree, err) == -1) ||
+	    choose_slot(app, repo, r->tree, fresh, &r->slot, err) == -1 ||
+	    (fresh && slot_forget(app, r->slot, err) == -1) ||
+	    slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
 		return -1;
 	r->files = work.files;
 	return 0;

@@ -1,6 +1,6 @@
 /* steps.h - what the files of the transaction share among themselves; others use transaction.h. */
 #pragma once
-#include "buildless/slot.h"
+#include "buildless/layout.h"
 #include "buildless/transaction.h"
 
 /* transaction_stage() with the flags of transaction_deploy(). */

@@ -56,23 +56,12 @@ static int say_files(struct repo *repo, const char *old_tree, const char *new_tr
 }
 
 /* The newest kept release of the commit, which would be live again; 0: none. */
-static int find_kept(const struct app *app, const char *commit, unsigned *number, struct error *err)
+static unsigned find_kept(const struct app *app, const char *commit)
 {
-	autofree unsigned *list = NULL;
-	size_t n;
+	struct error none = ERROR_INIT;
+	unsigned number;
 
-	*number = 0;
-	if (release_list(app, &list, &n, err) == -1)
-		return -1;
-	while (n-- && *number == 0) {
-		autorelease struct release_info info = RELEASE_INFO_INIT;
-
-		if (release_read(app, list[n], &info, err) == -1)
-			return -1;
-		if (info.live && strcmp(info.commit, commit) == 0)
-			*number = info.number;
-	}
-	return 0;
+	return release_of_commit(app, commit, &number, &none) == 0 ? number : 0;
 }
 
 static void say_setting(const char *key, const char *was, const char *now)
@@ -103,11 +92,10 @@ static int say_deploy(const struct app *app, struct repo *repo, const struct pus
 {
 	autofree char *subject = NULL;
 	struct repo_commit commit;
-	unsigned kept, next;
+	unsigned kept = find_kept(app, ref->new_oid), next;
 	int result;
 
-	if (find_kept(app, ref->new_oid, &kept, err) == -1 ||
-	    release_next_number(app, &next, err) == -1 ||
+	if (release_next_number(app, &next, err) == -1 ||
 	    repo_read_commit(repo, ref->new_oid, &commit, err) == -1)
 		return -1;
 	subject = name_printable(commit.subject);

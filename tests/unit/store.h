@@ -7,7 +7,7 @@
  *	char *oid = work_commit(s);	(objects arrive in the repository; no branch moves) */
 #pragma once
 #include "tests/unit/unit.h"
-#include "buildless/slot.h"
+#include "buildless/layout.h"
 #include "buildless/transaction.h"
 #include "common/fs.h"
 #include "common/node.h"

@@ -1,5 +1,10 @@
 /* Slots: a tree arrives exactly, by the difference alone, and a stop at any point is known. */
 #include "tests/unit/store.h"
+#include <signal.h>
+#include <sys/time.h>
+
+/* Where it does not matter which: no slot is nearer to it than another. */
+static const char any_tree[] = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
 static void lay_out(struct store *s, unsigned slot, const char *commit, const struct slot *live,
 		    struct slot_work *work)
@@ -189,7 +194,7 @@ static void a_dirty_slot_is_made_anew_and_its_content_moved_aside(void **state)
 	autostrv struct strv names = STRV_INIT;
 	autoclose int slots = openat(s->app.fd, "slots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_ok(fs_list(slots, &names, &err), err);
-	assert_int_equal(names.n, 2); /* 0 and 0.ini */
+	assert_int_equal(names.n, 3); /* 0, 0.ini and index */
 }
 
 static void a_slot_whose_old_tree_left_the_repository_is_made_anew(void **state)
@@ -324,7 +329,7 @@ static void the_chosen_slot_is_free_clean_and_the_last_used(void **state)
 	unsigned number;
 	bool new;
 
-	assert_ok(slot_choose(&s->app, &number, &new, &err), err);
+	assert_ok(slot_choose(&s->app, s->repo, any_tree, &number, &new, &err), err);
 	assert_true(new);
 	assert_int_equal(number, 0);
 	work_file(s, "a", "1");
@@ -335,7 +340,7 @@ static void the_chosen_slot_is_free_clean_and_the_last_used(void **state)
 	mkdirat(s->app.fd, "slots/foreign", 0755);
 	usleep(20000);
 	lay_out(s, 4, s->oid[0], NULL, &work);
-	assert_ok(slot_choose(&s->app, &number, &new, &err), err);
+	assert_ok(slot_choose(&s->app, s->repo, any_tree, &number, &new, &err), err);
 	assert_false(new);
 	assert_int_equal(number, 4);
 	for (unsigned i = 0; i < 6; i++) { /* releases take them, one by one; 1 and 2 are gone */
@@ -347,7 +352,7 @@ static void the_chosen_slot_is_free_clean_and_the_last_used(void **state)
 		assert_int_equal(mkdirat(s->app.fd, dir, 0755), 0);
 		put_file(s->app.fd, record, "");
 		assert_int_equal(symlinkat(to, s->app.fd, link), 0);
-		assert_ok(slot_choose(&s->app, &number, &new, &err), err);
+		assert_ok(slot_choose(&s->app, s->repo, any_tree, &number, &new, &err), err);
 		assert_int_equal(new, i == 5);
 		assert_int_equal(number, i < 4 ? 4 : i == 4 ? 5 : 6);
 	}
@@ -413,6 +418,278 @@ static void versions_within_one_second_have_different_times(void **state)
 	assert_int_not_equal(modified(s, "slots/1/app.py"), second);
 }
 
+static unsigned chosen(struct store *s, const char *commit)
+{
+	autofree char *tree = tree_of(s, commit);
+	struct error err = ERROR_INIT;
+	unsigned number;
+	bool new;
+
+	assert_ok(slot_choose(&s->app, s->repo, tree, &number, &new, &err), err);
+	assert_false(new);
+	return number;
+}
+
+static void reindex(struct store *s)
+{
+	struct error err = ERROR_INIT;
+
+	assert_ok(slot_reindex(&s->app, &err), err);
+}
+
+static void the_free_slot_with_the_nearest_tree_is_chosen(void **state)
+{
+	struct store *s = *state;
+	struct slot_work work;
+
+	for (int i = 0; i < 20; i++) {
+		autofree char *path = xasprintf("d%d/f", i);
+
+		work_file(s, path, "old");
+	}
+	work_commit(s);
+	for (int i = 0; i < 20; i++) {
+		autofree char *path = xasprintf("d%d/f", i);
+
+		work_file(s, path, "new");
+	}
+	work_commit(s);
+	lay_out(s, 0, s->oid[0], NULL, &work);
+	lay_out(s, 1, s->oid[1], NULL, &work);
+	usleep(20000);
+	lay_out(s, 2, s->oid[0], NULL, &work);
+	work_file(s, "d3/f", "newer");
+	work_commit(s);
+	reindex(s);
+	assert_int_equal(chosen(s, s->oid[2]), 1); /* though 2 was used last */
+	assert_int_equal(chosen(s, s->oid[1]), 1);
+	assert_int_equal(chosen(s, s->oid[0]), 2); /* as 0, but used last */
+	lay_out(s, 1, s->oid[2], NULL, &work);
+	assert_int_equal(work.written, 1);
+	assert_holds(s, 1, s->oid[2], 20);
+}
+
+static void lead_to_slot(struct store *s, unsigned release, unsigned slot)
+{
+	autofree char *dir = xasprintf("releases/%u", release),
+		      *record = xasprintf("%s/record.ini", dir), *link = xasprintf("%s/app", dir),
+		      *to = xasprintf("../../slots/%u", slot);
+
+	assert_int_equal(mkdirat(s->app.fd, dir, 0755), 0);
+	put_file(s->app.fd, record, "");
+	assert_int_equal(symlinkat(to, s->app.fd, link), 0);
+}
+
+/* Whoever chooses next must not be offered what is about to be a release's. */
+static void a_slot_that_was_taken_is_not_offered_again(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+
+	work_file(s, "a", "1");
+	work_commit(s);
+	lay_out(s, 0, s->oid[0], NULL, &work);
+	lay_out(s, 1, s->oid[0], NULL, &work);
+	reindex(s);
+	lay_out(s, 0, s->oid[0], NULL, &work); /* nothing is to be done, and yet it is taken */
+	lead_to_slot(s, 1, 0);
+	assert_int_equal(chosen(s, s->oid[0]), 1);
+	work_file(s, "a", "2");
+	work_commit(s);
+	lay_out(s, 1, s->oid[1], NULL, &work);
+	lead_to_slot(s, 2, 1);
+	autofree char *text = NULL;
+	assert_ok(fs_read_link(s->app.fd, "slots/index", &text, &err), err);
+	assert_null(strchr(text, ' ')); /* none is free */
+}
+
+static void an_index_that_is_wrong_or_gone_does_no_harm(void **state)
+{
+	static const char *const wrong[] = {"",     "x",    "1 2 3x",
+					    "5  1", "-1 1", "1 1 1 1 1 1 1 1 1 1"};
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+
+	work_file(s, "a", "1");
+	work_commit(s);
+	lay_out(s, 0, s->oid[0], NULL, &work);
+	lay_out(s, 1, s->oid[0], NULL, &work);
+	lead_to_slot(s, 1, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_int_equal(unlinkat(s->app.fd, "slots/index", 0), 0);
+		if (*wrong[i])
+			assert_int_equal(symlinkat(wrong[i], s->app.fd, "slots/index"), 0);
+		assert_int_equal(chosen(s, s->oid[0]), 1);
+		reindex(s);
+	}
+	/* a copy of the state directory, made while a push took slot 0 */
+	assert_ok(fs_replace_link_nosync(s->app.fd, "current", "releases/1", &err), err);
+	autoclose int slots = openat(s->app.fd, "slots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_ok(fs_replace_link(slots, "index", "1 0 1", &err), err);
+	assert_int_equal(chosen(s, s->oid[0]), 1);
+}
+
+static void a_directory_that_goes_takes_along_what_somebody_put_there(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+
+	work_file(s, "stays", "1");
+	work_file(s, "goes/a/b/c", "1");
+	work_file(s, "goes/\xff\xfe \n", "1");
+	work_file(s, "goes/x", "1");
+	work_link(s, "goes/a/link", "../x");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	put_file(s->app.fd, "slots/0/goes/a/b/foreign", "?");
+	assert_int_equal(mkdirat(s->app.fd, "slots/0/goes/a/empty", 0755), 0);
+	assert_ok(fs_remove_tree(s->work_fd, "goes", &err), err);
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_int_equal(work.removed, 4);
+	assert_false(there(s->app.fd, "slots/0/goes"));
+	assert_holds(s, 0, s->oid[1], 1);
+	lay_out(s, 0, s->oid[0], NULL, &work); /* and by names alone */
+	lay_out(s, 0, s->oid[1], NULL, &work);
+	assert_int_equal(work.removed, 4);
+	assert_holds(s, 0, s->oid[1], 1);
+}
+
+static volatile sig_atomic_t stop;
+
+static void stop_now(int signal_number)
+{
+	(void)signal_number;
+	stop = 1;
+}
+
+static void stop_after_us(long us)
+{
+	const struct itimerval it = {.it_value = {.tv_usec = us}};
+
+	stop = us == 0;
+	assert_int_equal(setitimer(ITIMER_REAL, &it, NULL), 0);
+}
+
+/* What a stopped slot says it holds is what it holds. */
+static void assert_record_is_true(struct store *s, unsigned number)
+{
+	autofree char *got = tree_on_disk(s, number);
+	struct error err = ERROR_INIT;
+	uint64_t files;
+	struct slot slot;
+
+	assert_ok(slot_read(&s->app, number, &slot, &err), err);
+	assert_string_equal(slot.tree, got);
+	assert_ok(repo_count_changed(s->repo, "", slot.tree, &files, &err), err);
+	assert_int_equal(slot.files, files);
+}
+
+static void fill_work(struct store *s, const char *content)
+{
+	for (int i = 0; i < 900; i++) {
+		autofree char *path = xasprintf("a%d/b%d/c%d", i % 9, i % 90, i);
+
+		work_file(s, path, content);
+	}
+}
+
+static void a_spare_that_was_stopped_says_what_it_holds_and_goes_on(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work = {0};
+	unsigned stopped = 0;
+	struct slot live;
+	int r;
+
+	work_file(s, "other/dir/x", "1");
+	work_file(s, "z", "1");
+	work_file(s, "a3", "a file, then a directory");
+	work_commit(s);
+	assert_int_equal(unlinkat(s->work_fd, "a3", 0), 0);
+	assert_ok(fs_remove_tree(s->work_fd, "other", &err), err);
+	fill_work(s, "same");
+	work_commit(s);
+	autofree char *tree = tree_of(s, s->oid[1]);
+	lay_out(s, 0, s->oid[1], NULL, &work);
+	assert_ok(slot_read(&s->app, 0, &live, &err), err);
+	assert_ptr_not_equal(signal(SIGALRM, stop_now), SIG_ERR);
+	stop_after_us(0); /* before anything is done */
+	assert_int_equal(slot_prepare(&s->app, s->repo, 1, tree, &live, &stop, &work, &err), -1);
+	assert_int_equal(err.code, E_BUSY);
+	lay_out(s, 1, s->oid[0], NULL, &work);
+	for (long us = 200; us < 999999; us += us / 8) {
+		struct slot_work part;
+
+		stop_after_us(us);
+		r = slot_prepare(&s->app, s->repo, 1, tree, &live, &stop, &part, &err);
+		stop_after_us(999999);
+		if (r == 0)
+			break;
+		assert_int_equal(err.code, E_BUSY);
+		assert_record_is_true(s, 1);
+		stopped++;
+	}
+	assert_true(stopped > 0);
+	assert_holds(s, 1, s->oid[1], 901);
+	/* and one that is far along costs a push only the rest */
+	lay_out(s, 1, s->oid[0], NULL, &work);
+	stop_after_us(3000);
+	r = slot_prepare(&s->app, s->repo, 1, tree, &live, &stop, &work, &err);
+	uint64_t before = work.linked;
+	if (r == -1)
+		lay_out(s, 1, s->oid[1], &live, &work);
+	assert_int_equal(r == -1 ? before + work.linked : before, 900);
+	assert_holds(s, 1, s->oid[1], 901);
+}
+
+/* Both writers end, nobody waits, and the slot is known to be no one's. */
+static void a_blob_that_is_missing_among_many_fails_the_layout(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	char oid[OID_HEX];
+
+	for (int i = 0; i < 500; i++) {
+		autofree char *path = xasprintf("d%d/f%d", i % 7, i);
+
+		work_file(s, path, path);
+	}
+	GIT(s, "apps/blog/repo.git", "config", "receive.unpackLimit", "9999"); /* each a file */
+	autofree char *tree = tree_of(s, work_commit(s));
+	repo_hash("d3/f402", 7, oid);
+	autofree char *object = xasprintf("repo.git/objects/%.2s/%s", oid, oid + 2);
+	autofree char *away = xasprintf("%s.away", object);
+	assert_int_equal(renameat(s->app.fd, object, s->app.fd, away), 0);
+	assert_int_equal(slot_layout(&s->app, s->repo, 0, tree, NULL, &work, &err), -1);
+	assert_non_null(strstr(err.text, oid));
+	assert_false(there(s->app.fd, "slots/0.ini"));
+	assert_int_equal(renameat(s->app.fd, away, s->app.fd, object), 0);
+	lay_out(s, 0, s->oid[0], NULL, &work);
+	assert_holds(s, 0, s->oid[0], 500);
+}
+
+static void large_blobs_among_many_arrive(void **state)
+{
+	struct store *s = *state;
+	struct slot_work work;
+	autofree char *large = xcalloc(1, (3 << 20) + 1);
+
+	memset(large, 'x', 3 << 20);
+	fill_work(s, "small");
+	work_file(s, "large", large);
+	work_file(s, "bin/large", large);
+	assert_int_equal(fchmodat(s->work_fd, "bin/large", 0755, 0), 0);
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_int_equal(work.written, 902);
+	assert_holds(s, 0, s->oid[0], 902);
+	assert_int_equal(mode(s, "slots/0/bin/large"), S_IFREG | 0755);
+	assert_int_equal(modified(s, "slots/0/large"), modified(s, "slots/0/a1/b1/c1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +706,13 @@ int main(void)
 		STORE_TEST(deep_trees_arrive_and_too_deep_ones_are_refused),
 		STORE_TEST(versions_within_one_second_have_different_times),
 		STORE_TEST(the_chosen_slot_is_free_clean_and_the_last_used),
+		STORE_TEST(the_free_slot_with_the_nearest_tree_is_chosen),
+		STORE_TEST(a_slot_that_was_taken_is_not_offered_again),
+		STORE_TEST(an_index_that_is_wrong_or_gone_does_no_harm),
+		STORE_TEST(a_directory_that_goes_takes_along_what_somebody_put_there),
+		STORE_TEST(a_spare_that_was_stopped_says_what_it_holds_and_goes_on),
+		STORE_TEST(a_blob_that_is_missing_among_many_fails_the_layout),
+		STORE_TEST(large_blobs_among_many_arrive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -331,6 +331,146 @@ static void an_older_commit_comes_back_without_a_file_moved(void **state)
 	assert_refs_list_the_releases(s);
 }
 
+/* Nothing below slots/ has changed, not even a name: that would show at its directory. */
+static void assert_untouched_since(int dir_fd, const struct timespec *since)
+{
+	autostrv struct strv names = STRV_INIT;
+	struct error err = ERROR_INIT;
+	struct stat st;
+
+	assert_int_equal(fstat(dir_fd, &st), 0);
+	assert_true(st.st_ctim.tv_sec < since->tv_sec ||
+		    (st.st_ctim.tv_sec == since->tv_sec && st.st_ctim.tv_nsec < since->tv_nsec));
+	if (!S_ISDIR(st.st_mode))
+		return;
+	assert_ok(fs_list(dir_fd, &names, &err), err);
+	for (size_t i = 0; i < names.n; i++) {
+		autoclose int fd = openat(dir_fd, names.v[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd != -1)
+			assert_untouched_since(fd, since);
+	}
+}
+
+static void rolling_back_moves_no_file(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct timespec now;
+
+	push(s, commit_version(s, "one"));
+	push(s, commit_version(s, "two"));
+	settle(s);
+	usleep(20000); /* times of files are as coarse as the kernel's tick */
+	clock_gettime(CLOCK_REALTIME, &now);
+	usleep(20000);
+	assert_ok(transaction_activate_kept(&s->app, s->repo, 1, &err), err);
+	autoclose int slots = openat(s->app.fd, "slots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_untouched_since(slots, &now);
+	assert_live(s, 1, s->oid[0]);
+}
+
+/* The same once more, as after a redeploy. */
+static void copy_release(struct store *s, unsigned from, unsigned to)
+{
+	autorelease struct release_info r = RELEASE_INFO_INIT;
+	autostrv struct strv env = STRV_INIT;
+	struct error err = ERROR_INIT;
+
+	assert_ok(release_read(&s->app, from, &r, &err), err);
+	r.number = to;
+	assert_ok(release_write(&s->app, &r, &env, &err), err);
+	assert_ok(release_mark_live(&s->app, to, &err), err);
+	assert_ok(release_note(&s->app, to, r.commit, &err), err);
+}
+
+/* How often this process has read from a file so far. */
+static unsigned long reads(void)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	const char *found;
+
+	autoclose int fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
+	assert_ok(strbuf_read_fd(&text, fd, 4096, &err), err);
+	found = strstr(text.buf, "syscr: ");
+	assert_non_null(found);
+	return strtoul(found + strlen("syscr: "), NULL, 10);
+}
+
+static unsigned long reads_of_push(struct store *s, const char *version)
+{
+	const char *commit = commit_version(s, version);
+	autorelease struct release_info r = RELEASE_INFO_INIT;
+	struct error err = ERROR_INIT;
+	unsigned long before = reads(), done;
+	bool reused;
+
+	assert_ok(transaction_recover_links(&s->app, s->repo, &err), err);
+	stage(s, commit, &r, &reused);
+	assert_ok(transaction_intend(&s->app, r.number, &err), err);
+	done = reads() - before;
+	move_ref(s, commit);
+	assert_ok(transaction_activate(&s->app, r.number, commit, &err), err);
+	return done;
+}
+
+static void a_push_reads_as_little_with_many_releases_as_with_few(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	unsigned long few, many;
+
+	s->app.node.keep = 1000;
+	push(s, commit_version(s, "1"));
+	push(s, commit_version(s, "2"));
+	settle(s);
+	few = reads_of_push(s, "3");
+	for (unsigned i = 4; i < 400; i++)
+		copy_release(s, 3, i);
+	settle(s);
+	many = reads_of_push(s, "4");
+	assert_int_equal(release_current(&s->app), 400);
+	if (many > few + 5)
+		fail_msg("%lu reads with 399 releases, %lu with 2", many, few);
+	unsigned number;
+	assert_ok(release_of_commit(&s->app, s->oid[2], &number, &err), err);
+	assert_int_equal(number, 399);
+}
+
+/* What `last` and commits/ say is only a hint. */
+static void notes_that_are_wrong_or_gone_do_no_harm(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	unsigned number;
+
+	push(s, commit_version(s, "one"));
+	push(s, commit_version(s, "two"));
+	push(s, commit_version(s, "three"));
+	settle(s);
+	assert_ok(fs_replace_link_nosync(s->app.fd, "last", "releases/1", &err), err);
+	assert_ok(release_next_number(&s->app, &number, &err), err);
+	assert_int_equal(number, 4);
+	assert_int_equal(unlinkat(s->app.fd, "last", 0), 0);
+	assert_ok(release_next_number(&s->app, &number, &err), err);
+	assert_int_equal(number, 4);
+	autoclose int commits = openat(s->app.fd, "commits", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(unlinkat(commits, s->oid[0], 0), 0);
+	assert_ok(fs_replace_link(commits, s->oid[1], "../releases/3", &err), err);
+	assert_int_equal(symlinkat("../releases/77", commits, s->oid[2] + 1), 0);
+	assert_int_equal(release_of_commit(&s->app, s->oid[0], &number, &err), -1);
+	assert_int_equal(err.code, E_NOTFOUND);
+	assert_int_equal(release_of_commit(&s->app, s->oid[1], &number, &err), -1);
+	recover(s);
+	assert_int_equal(linked(s, "last"), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ok(release_of_commit(&s->app, s->oid[i], &number, &err), err);
+		assert_int_equal(number, i + 1);
+	}
+	assert_false(there(commits, s->oid[2] + 1));
+}
+
 static void activating_a_kept_release_moves_the_branch_and_twice_returns(void **state)
 {
 	struct store *s = *state;
@@ -483,10 +623,10 @@ static void the_spare_slot_makes_the_next_push_its_own_difference(void **state)
 	push(s, commit_version(s, "one"));
 	push(s, commit_version(s, "two"));
 	settle(s);
-	assert_ok(slot_choose(&s->app, &number, &new, &err), err);
+	autofree char *tree = tree_of(s, s->oid[1]);
+	assert_ok(slot_choose(&s->app, s->repo, tree, &number, &new, &err), err);
 	assert_false(new);
 	assert_ok(slot_read(&s->app, number, &spare, &err), err);
-	autofree char *tree = tree_of(s, s->oid[1]);
 	assert_string_equal(spare.tree, tree);
 	push(s, commit_version(s, "three"));
 	assert_live(s, 3, s->oid[2]);
@@ -779,6 +919,9 @@ int main(void)
 		STORE_TEST(abandoning_never_harms_what_was_accepted),
 		STORE_TEST(an_older_commit_comes_back_without_a_file_moved),
 		STORE_TEST(activating_a_kept_release_moves_the_branch_and_twice_returns),
+		STORE_TEST(rolling_back_moves_no_file),
+		STORE_TEST(a_push_reads_as_little_with_many_releases_as_with_few),
+		STORE_TEST(notes_that_are_wrong_or_gone_do_no_harm),
 		STORE_TEST(a_kept_release_whose_slot_is_gone_is_laid_out_again),
 		STORE_TEST(redeploying_shares_the_slot_and_fresh_shares_nothing),
 		STORE_TEST(retention_keeps_the_newest_and_what_is_in_use),
