@@ -29,6 +29,7 @@ enum rule {
 	ENV,
 	SLOT_LINK,
 	SLOT_DIRTY,
+	SLOT_LATER,
 	SLOT_TREE,
 	SLOT_RECORD,
 	SLOT_ORPHAN,
@@ -70,9 +71,11 @@ static const struct finding_rule rules[] = {
 	[SLOT_LINK] = {FINDING_DAMAGE, "app leads to ../../slots/N, the slot of the record",
 		       "silver redeploy APP"},
 	[SLOT_DIRTY] = {FINDING_DAMAGE, "the slot that a release leads to is there, and clean",
-			"silver verify APP --all --repair"},
+			"silver verify APP --repair"},
+	[SLOT_LATER] = {FINDING_PENDING, "the slot that a release leads to is there, and clean",
+			"activating the release, or silver verify APP --repair, lays it out"},
 	[SLOT_TREE] = {FINDING_DAMAGE, "a release's slot holds the release's tree",
-		       "silver verify APP --all --repair"},
+		       "silver verify APP --repair"},
 	[SLOT_RECORD] = {FINDING_DAMAGE, "slots/N.ini says which tree the slot holds",
 			 "remove it: the slot is laid out anew when it is used next"},
 	[SLOT_ORPHAN] = {FINDING_DAMAGE, "slots/N.ini is there only while slots/N is", "remove it"},
@@ -301,7 +304,8 @@ static void check_slot_of(const struct fsck *s, const struct release_info *r)
 	else if (slot != r->slot)
 		found(s, SLOT_LINK, path, "it leads to slot %u, the record says %u", slot, r->slot);
 	else if (slot_read(s->app, slot, &held, &err) == -1)
-		found(s, SLOT_DIRTY, path, "slot %u: %s", slot, err.text);
+		found(s, r->number == s->current ? SLOT_DIRTY : SLOT_LATER, path, "slot %u: %s",
+		      slot, err.text);
 	else if (strcmp(held.tree, r->tree) != 0)
 		found(s, SLOT_TREE, path, "slot %u holds tree %.10s, the release is %.10s", slot,
 		      held.tree, r->tree);

@@ -4,9 +4,7 @@
 #include "buildless/logs.h"
 #include "buildless/release.h"
 #include "buildless/report.h"
-#include "buildless/verify.h"
 #include "common/json.h"
-#include "common/names.h"
 
 #define LOG_LINES     100
 #define LOG_LINES_MAX 1000000
@@ -268,82 +266,4 @@ int verb_logs(struct verb_call *call, struct error *err)
 				 word);
 	}
 	return logs_print(call->app, (unsigned)release, lines, follow, err);
-}
-
-struct findings {
-	struct strbuf *out;
-	struct json *json; /* NULL: text */
-	size_t n;
-};
-
-static void add_finding(void *ctx, const char *kind, const char *path)
-{
-	struct findings *f = ctx;
-
-	f->n++;
-	if (f->json) {
-		json_open(f->json, NULL, '{');
-		json_str(f->json, "kind", kind);
-		json_str(f->json, "path", path);
-		json_close(f->json, '}');
-		return;
-	}
-	strbuf_addf(f->out, "%-8s ", kind);
-	name_add_printable(f->out, path, strlen(path));
-	strbuf_addch(f->out, '\n');
-}
-
-static int verify_live(struct verb_call *call, const struct release_info *live, bool as_json,
-		       struct strbuf *s, size_t *found, uint64_t *files, struct error *err)
-{
-	struct json j = {.out = s};
-	struct findings f = {.out = s, .json = as_json ? &j : NULL};
-
-	if (as_json) {
-		json_open(&j, NULL, '{');
-		json_str(&j, "app", call->app->name);
-		json_int(&j, "release", live->number);
-		json_str(&j, "commit", live->commit);
-		json_open(&j, "findings", '[');
-	}
-	if (verify_release(call->app, call->repo, live, add_finding, &f, files, err) == -1)
-		return -1;
-	*found = f.n;
-	if (as_json) {
-		json_close(&j, ']');
-		json_int(&j, "files", (int64_t)*files);
-		json_bool(&j, "ok", f.n == 0);
-		json_close(&j, '}');
-		strbuf_addch(s, '\n');
-	}
-	return 0;
-}
-
-int verb_verify(struct verb_call *call, struct error *err)
-{
-	autostrbuf struct strbuf s = STRBUF_INIT, count = STRBUF_INIT;
-	autorelease struct release_info live = {0};
-	unsigned current = release_current(call->app);
-	uint64_t files;
-	size_t found;
-	bool json;
-
-	if (wants_json(call, &json, err) == -1)
-		return -1;
-	if (!current)
-		return error_set(err, E_NOTFOUND, "nothing of %s is live yet", call->app->name);
-	if (release_read(call->app, current, &live, err) == -1 ||
-	    verify_live(call, &live, json, &s, &found, &files, err) == -1 ||
-	    print_out(&s, err) == -1)
-		return -1;
-	report_add_count(&count, files);
-	if (found)
-		return error_set(err, E_REFUSED,
-				 "%zu of the files of release %u are not what commit %.10s says; "
-				 "'silver redeploy %s' lays them out anew",
-				 found, current, live.commit, call->app->name);
-	if (!json)
-		report_step("%s release %u: %s files are what commit %.10s says", call->app->name,
-			    current, count.buf, live.commit);
-	return 0;
 }

@@ -103,8 +103,7 @@ static void count_finding(void *ctx, const char *kind, const char *path)
 	++*(size_t *)ctx;
 }
 
-/* A redeploy is also how a damaged release is healed; its files must not be shared with the new
- * one. */
+/* A redeploy is also how a damaged release is healed. */
 static bool is_damaged(struct verb_call *call)
 {
 	autorelease struct release_info live = {0};
@@ -122,6 +121,22 @@ static bool is_damaged(struct verb_call *call)
 	return true;
 }
 
+static int deploy_head(struct verb_call *call, unsigned flags, struct error *err)
+{
+	autofree char *ref = NULL;
+	char commit[OID_HEX];
+
+	if (transaction_deploy_ref(call->repo, &ref, err) == -1 ||
+	    repo_resolve(call->repo, ref, false, commit, err) == -1)
+		return -1;
+	return deploy(call, commit, name_branch(ref), flags, err);
+}
+
+int verbs_deploy_fresh(struct verb_call *call, struct error *err)
+{
+	return deploy_head(call, TRANSACTION_NEW | TRANSACTION_FRESH, err);
+}
+
 static int report_current(struct verb_call *call, struct error *err)
 {
 	autorelease struct release_info live = {0};
@@ -134,9 +149,7 @@ static int report_current(struct verb_call *call, struct error *err)
 
 int verb_redeploy(struct verb_call *call, struct error *err)
 {
-	unsigned flags = TRANSACTION_NEW, before = release_current(call->app);
-	autofree char *ref = NULL;
-	char commit[OID_HEX];
+	unsigned before = release_current(call->app);
 
 	if (call->argc)
 		return error_set(err, E_USAGE, "unknown argument '%s'", call->argv[0]);
@@ -144,12 +157,9 @@ int verb_redeploy(struct verb_call *call, struct error *err)
 		return -1;
 	if (before != release_current(call->app)) /* that was it: a push had not been finished */
 		return report_current(call, err);
-	if (transaction_deploy_ref(call->repo, &ref, err) == -1 ||
-	    repo_resolve(call->repo, ref, false, commit, err) == -1)
-		return -1;
 	if (before && is_damaged(call))
-		flags |= TRANSACTION_FRESH;
-	return deploy(call, commit, name_branch(ref), flags, err);
+		return audit_repair(call, err);
+	return deploy_head(call, TRANSACTION_NEW, err);
 }
 
 /* HEAD is the ref that moves here: staged and proven before it, flipped behind it. */

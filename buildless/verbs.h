@@ -24,3 +24,9 @@ int verb_releases(struct verb_call *call, struct error *err);
 int verb_logs(struct verb_call *call, struct error *err);
 int verb_verify(struct verb_call *call, struct error *err);
 int verb_fsck(struct verb_call *call, struct error *err);
+
+/* A new release of the live commit, with every file from the repository: nothing shared with
+ * another slot. */
+int verbs_deploy_fresh(struct verb_call *call, struct error *err);
+/* Compares every slot, and lays out anew what is damaged: verify --repair. The lock is held. */
+int audit_repair(struct verb_call *call, struct error *err);

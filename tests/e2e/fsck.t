@@ -92,7 +92,8 @@ broken 'records: another tree than the commit' 1 'damage +apps/blog/releases/1/r
 broken 'records: env was changed' 1 'damage +apps/blog/releases/2/env: its digest' 'printf "X=1\0" >>"$A/releases/2/env"'
 broken 'slots: the link leads to another one' 1 'damage +apps/blog/releases/1/app: it leads to slot 77' 'ln -sfn ../../slots/77 "$A/releases/1/app"; own "$A/releases/1/app"'
 broken 'slots: one in use is offered' 1 'damage +apps/blog/releases/2/app: slot [0-9]* is named as free' 'ln -sfn "1 $(basename "$(readlink "$A/releases/2/app")")" "$A/slots/index"; own "$A/slots/index"'
-broken 'slots: dirty under a release' 1 'damage +apps/blog/releases/1/app: slot [0-9]*: ' 'rm "$A/slots/$(basename "$(readlink "$A/releases/1/app")").ini"'
+broken 'slots: dirty under the live release' 1 'damage +apps/blog/releases/2/app: slot [0-9]*: ' 'rm "$A/slots/$(basename "$(readlink "$A/releases/2/app")").ini"'
+broken 'slots: dirty under a kept one, which is laid out when it is activated' 3 'pending +apps/blog/releases/1/app: slot [0-9]*: ' 'rm "$A/slots/$(basename "$(readlink "$A/releases/1/app")").ini"'
 broken 'slots: clean, and not what the release is' 1 'damage +apps/blog/releases/1/app: slot [0-9]* holds tree' \
 	'i=$A/slots/$(basename "$(readlink "$A/releases/1/app")").ini; sed -i "s/^tree = .*/tree = $(sed -n "s/^tree = //p" "$A/releases/3/record.ini")/" "$i"; own "$i"'
 FINDINGS=2

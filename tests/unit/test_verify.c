@@ -101,6 +101,70 @@ static void a_slot_that_is_gone_is_an_error(void **state)
 	assert_int_equal(err.code, E_NOTFOUND);
 }
 
+/* More than the threads take at once, and than wait for them. */
+static void much_is_compared_and_told_in_order(void **state)
+{
+	struct store *s = *state;
+	struct release_info r = {.number = 1, .slot = 0};
+	autostrv struct strv got = STRV_INIT;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	uint64_t files;
+
+	for (unsigned i = 0; i < 4000; i++) {
+		autofree char *path = xasprintf("d%02u/e/f%04u", i / 50, i);
+
+		work_file(s, path, path);
+	}
+	autofree char *tree = tree_of(s, work_commit(s));
+	memcpy(r.tree, tree, OID_HEX);
+	assert_ok(slot_layout(&s->app, s->repo, 0, tree, NULL, &work, &err), err);
+	autoclose int slot = openat(s->app.fd, "slots/0", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned i = 25; i < 4000; i += 50) {
+		autofree char *path = xasprintf("d%02u/e/f%04u", i / 50, i);
+
+		put_file(slot, path, "x");
+	}
+	assert_ok(verify_release(&s->app, s->repo, &r, note, &got, &files, &err), err);
+	assert_int_equal(files, 4000);
+	assert_int_equal(got.n, 80);
+	for (unsigned i = 0; i < 80; i++) {
+		autofree char *want = xasprintf("changed d%02u/e/f%04u", i, i * 50 + 25);
+
+		assert_string_equal(got.v[i], want);
+	}
+}
+
+static void large_files_are_compared_piece_by_piece(void **state)
+{
+	static const size_t sizes[] = {(256 << 10) - 1, 256 << 10, (256 << 10) + 1, 3 << 20};
+	static const char *const names[] = {"a", "b", "c", "d"};
+	struct store *s = *state;
+	struct release_info r = {.number = 1, .slot = 0};
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		autofree char *text = xcalloc(1, sizes[i] + 1);
+
+		memset(text, 'a', sizes[i]);
+		work_file(s, names[i], text);
+	}
+	autofree char *tree = tree_of(s, work_commit(s));
+	memcpy(r.tree, tree, OID_HEX);
+	assert_ok(slot_layout(&s->app, s->repo, 0, tree, NULL, &work, &err), err);
+	assert_findings(s, &r, NULL, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		autofree char *path = xasprintf("slots/0/%s", names[i]);
+		autoclose int fd = openat(s->app.fd, path, O_WRONLY | O_CLOEXEC);
+
+		assert_int_equal(pwrite(fd, "b", 1, (off_t)sizes[i] - 1), 1);
+	}
+	assert_findings(s, &r,
+			(const char *const[]){"changed a", "changed b", "changed c", "changed d"},
+			4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +172,8 @@ int main(void)
 		STORE_TEST(every_kind_of_change_is_named),
 		STORE_TEST(a_directory_that_became_a_link_is_not_entered),
 		STORE_TEST(a_slot_that_is_gone_is_an_error),
+		STORE_TEST(much_is_compared_and_told_in_order),
+		STORE_TEST(large_files_are_compared_piece_by_piece),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
