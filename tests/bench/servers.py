@@ -135,23 +135,23 @@ class Silver(Server):
         with open("%s/current/%s" % (self.app_dir(app), name)) as f:
             return re.search(r"^%s *= *(.*)" % key, f.read(), re.M)[1]
 
-    def idle(self, app):
-        """Nothing works on the app at this moment."""
-        if self.pids_of("silver-deploy settle %s " % app):
+    def idle(self, apps):
+        """Nothing works on any of the apps at this moment."""
+        if self.pids_of("silver-deploy settle "):
             return False
-        with open(self.app_dir(app) + "/lock") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return False
+        for app in apps:
+            with open(self.app_dir(app) + "/lock") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return False
         return True
 
     def settle(self, *apps):
         """Waits until the work after the answer is done; twice, for it starts an instant after the answer."""
-        for app in apps:
-            for _ in range(2):
-                time.sleep(0.1)
-                wait_until(180, lambda app=app: self.idle(app), "the idle work of " + app)
+        for _ in range(2):
+            time.sleep(0.1)
+            wait_until(180, lambda: self.idle(apps), "the idle work")
 
     def remove_users(self):
         """The users that the node, run as root, made for its apps."""
@@ -178,14 +178,19 @@ class Silver(Server):
 
 
 class Sshd(Server):
-    """OpenSSH's server with its default configuration and `lines`; repositories are bare/WAY/APP.git."""
+    """OpenSSH's server with its default configuration and `lines`; repositories are bare/WAY/APP.git.
+
+    Its sessions get an empty home: sshd runs commands by the login shell, bash then reads ~/.bashrc, and what somebody keeps
+    there (a version manager takes 0.2 s) is not OpenSSH's to answer for.
+    """
 
     def __init__(self, tmp, name, *lines):
         super().__init__(tmp)
         self.dir, self.lines, self.user = "%s/sshd-%s" % (tmp, name), lines, pwd.getpwuid(os.getuid()).pw_name
 
     def begin(self):
-        os.makedirs(self.dir)
+        home = self.dir + "/home"
+        os.makedirs(home)
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.dir + "/host")
@@ -194,7 +199,7 @@ class Sshd(Server):
             self.port = s.getsockname()[1]
         with open(self.dir + "/config", "w") as f:
             f.write("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nPidFile none\nAuthorizedKeysFile %s/key.pub\nStrictModes no\n"
-                    % (self.port, self.dir, self.tmp) + "".join(line + "\n" for line in self.lines))
+                    "SetEnv HOME=%s\n" % (self.port, self.dir, self.tmp, home) + "".join(line + "\n" for line in self.lines))
         with open(self.dir + "/log", "w") as log:
             self.start(["/usr/sbin/sshd", "-D", "-e", "-f", self.dir + "/config"], stderr=log)
 
