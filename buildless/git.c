@@ -8,6 +8,7 @@
 #include <git2/global.h>
 #include <git2/object.h>
 #include <git2/odb.h>
+#include <git2/refdb.h>
 #include <git2/refs.h>
 #include <git2/repository.h>
 #include <git2/revwalk.h>
@@ -263,6 +264,18 @@ int repo_delete_ref(struct repo *repo, const char *ref, struct error *err)
 	assert(!repo->in_quarantine);
 	r = git_reference_remove(repo->git, ref);
 	return r < 0 && r != GIT_ENOTFOUND ? fail(err, r, "delete", ref) : 0;
+}
+
+int repo_pack_refs(struct repo *repo, struct error *err)
+{
+	git_refdb *refs = NULL;
+	int r = git_repository_refdb(&refs, repo->git);
+
+	assert(!repo->in_quarantine);
+	if (r == 0)
+		r = git_refdb_compress(refs);
+	git_refdb_free(refs);
+	return r < 0 ? fail(err, r, "pack the refs of", repo->path) : 0;
 }
 
 /* Objects */

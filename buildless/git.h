@@ -137,3 +137,5 @@ MUST_CHECK int repo_hash_file(int fd, char oid[OID_HEX], struct error *err);
 MUST_CHECK int repo_set_ref(struct repo *repo, const char *ref, const char *oid, const char *old,
 			    const char *message, struct error *err);
 MUST_CHECK int repo_delete_ref(struct repo *repo, const char *ref, struct error *err);
+/* All refs into one file, which is read at once where each loose one is opened. On disk. */
+MUST_CHECK int repo_pack_refs(struct repo *repo, struct error *err);

@@ -19,6 +19,8 @@
  * lock. */
 #define FINISH_SECONDS 2
 
+#define LOOSE_REFS_MAX 32
+
 #define INCOMING "tmp_objdir-incoming-"
 /* A push holds no lock while it receives, so the age of its quarantine is the only safe sign that
  * it is over: this is far longer than any push takes. */
@@ -72,6 +74,20 @@ int prune(struct app *app, struct repo *repo, struct error *err)
 			return -1;
 	}
 	return 0;
+}
+
+/* Every push has git open each loose ref several times. */
+static int pack_refs(struct app *app, struct repo *repo, struct error *err)
+{
+	autostrv struct strv loose = STRV_INIT;
+	struct error none = ERROR_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(app->fd, "repo.git/refs/releases", &fd, &none) == -1)
+		return 0;
+	if (fs_list(fd, &loose, err) == -1)
+		return -1;
+	return loose.n > LOOSE_REFS_MAX ? repo_pack_refs(repo, err) : 0;
 }
 
 static volatile sig_atomic_t ending;
@@ -195,7 +211,7 @@ int transaction_settle(struct app *app, struct repo *repo, struct error *err)
 	if (prune(app, repo, err) == -1)
 		return -1;
 	try_to(prepare_spare(app, repo, &no_room), "preparing the next slot", &no_room);
-	if (drain(app, start, err) == -1)
+	if (drain(app, start, err) == -1 || pack_refs(app, repo, err) == -1)
 		return -1;
 	return clean(app, err);
 }

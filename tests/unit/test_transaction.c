@@ -429,6 +429,13 @@ static void a_push_reads_as_little_with_many_releases_as_with_few(void **state)
 	for (unsigned i = 4; i < 400; i++)
 		copy_release(s, 3, i);
 	settle(s);
+	assert_refs_list_the_releases(s);
+	autoclose int fd =
+		openat(s->app.fd, "repo.git/refs/releases", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autostrv struct strv names = STRV_INIT;
+	if (fd != -1)
+		assert_ok(fs_list(fd, &names, &err), err);
+	assert_int_equal(names.n, 0); /* in one file */
 	many = reads_of_push(s, "4");
 	assert_int_equal(release_current(&s->app), 400);
 	if (many > few + 5)
