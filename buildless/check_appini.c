@@ -185,12 +185,10 @@ static void check_available(struct reading *c, const struct appini *ini)
 		const char *what;
 	} later[] = {
 		{strcmp(run->platform, "php") == 0, 0, "platform 'php'"},
-		{run->runner && strstr(run->runner, ".ini"), ini->runner_line, "Paste Deploy"},
 		{run->n_processes, run->n_processes ? run->process[0].line : 0, "[process:NAME]"},
 		{run->n_crons, run->n_crons ? run->cron[0].line : 0, "[cron:NAME]"},
-		{run->limits.memory_bytes || run->limits.cpu_percent || run->limits.tasks ||
-			 run->limits.timeout_s,
-		 0, "[limits]"},
+		{run->limits.memory_bytes || run->limits.cpu_percent || run->limits.tasks, 0,
+		 "[limits] of memory, cpu and tasks"},
 		{ini->default_location && strchr(ini->default_location, '/'), ini->location_line,
 		 "a path in 'default_location'"},
 	};

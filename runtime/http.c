@@ -60,7 +60,7 @@ static enum http_outcome send_request(const struct exchange *x)
 		xasprintf("GET %s HTTP/1.%c\r\nHost: %s\r\nUser-Agent: silver\r\n"
 			  "Accept: */*\r\n%s%s%sConnection: close\r\n\r\n",
 			  get->path, get->on_body ? '0' : '1', get->host,
-			  get->internal ? "X-Silver-Internal: " : "",
+			  get->internal ? "X-Forwarded-For: 127.0.0.1\r\nX-Silver-Internal: " : "",
 			  get->internal ? get->internal : "", get->internal ? "\r\n" : "");
 	size_t len = strlen(request), done = 0;
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -37,6 +38,34 @@ static int make_tmp_dir(const struct launch *l, struct error *err)
 	if (fs_ensure_dir(l->data_fd, "tmp", 0700, &fd, err) == -1)
 		return -1;
 	return fs_ensure_dir(fd, name, 0700, NULL, err);
+}
+
+/* data/APP/secret: the app's own for ever, made when it first starts. Two that start at once agree:
+ * the first link stays. */
+static int make_secret(const struct launch *l, struct error *err)
+{
+	autofree char *name = xasprintf(".secret.%d", (int)getpid());
+	unsigned char bytes[32];
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error exists = ERROR_INIT;
+
+	if (fs_exists(l->data_fd, "secret"))
+		return 0;
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return error_sys(err, errno, "cannot make a secret");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		strbuf_addf(&text, "%02x", bytes[i]);
+	strbuf_addch(&text, '\n');
+	if (fs_replace_file(l->data_fd, name, text.buf, text.len, 0600, err) == -1)
+		return error_prefix(err, "making the app's secret");
+	if (fs_link(l->data_fd, name, l->data_fd, "secret", &exists) == -1 &&
+	    !fs_exists(l->data_fd, "secret")) {
+		*err = exists;
+		return error_prefix(err, "making the app's secret");
+	}
+	if (fs_unlink(l->data_fd, name, err) == -1)
+		return -1;
+	return fs_sync(l->data_fd, err);
 }
 
 static int open_slot(struct launch *l, int app_fd, struct error *err)
@@ -77,6 +106,8 @@ int launch_open(struct launch *out, const struct node *node, const char *app, un
 	    ini_read(out->release_fd, "record.ini", &out->record, err) == -1)
 		return -1;
 	if (open_slot(out, app_fd, err) == -1 || read_env(out, err) == -1)
+		return -1;
+	if (make_secret(out, err) == -1)
 		return -1;
 	return make_tmp_dir(out, err);
 }
@@ -183,6 +214,7 @@ static void add_python_string(struct strbuf *s, const char *text)
 
 static int launch_python(struct launch *l, const char *runner, struct error *err)
 {
+	const char *timeout = ini_get(&l->record, "limits", "timeout");
 	autostrbuf struct strbuf call = STRBUF_INIT;
 	autostrv struct strv argv = STRV_INIT;
 
@@ -194,6 +226,8 @@ static int launch_python(struct launch *l, const char *runner, struct error *err
 	strv_add(&argv, "gunicorn");
 	strv_add(&argv, "--config=python:silver_gunicorn");
 	strv_addf(&argv, "--graceful-timeout=%d", (l->node->drain_ms + 999) / 1000);
+	if (timeout) /* else silver_gunicorn's */
+		strv_addf(&argv, "--timeout=%s", timeout);
 	strv_add(&argv, call.buf);
 	return become(l, PYTHON, strv_argv(&argv), LISTEN_FD, err);
 }

@@ -10,7 +10,48 @@ from gunicorn.errors import AppImportError  # ends gunicorn at once, without a t
 
 def load(runner):
     """`path/file.py`, `path/file.py#object`, `file.ini#section` or `module:object`."""
-    return _with_silver_environ(_find(runner, os.environ["SILVER_APP_DIR"]))
+    target = _find(runner, os.environ["SILVER_APP_DIR"])
+    if _is_asgi(target):
+        return _as_asgi(target, runner)
+    return _with_silver_environ(target)
+
+
+def _is_asgi(target):
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(
+        getattr(target, "__call__", None)
+    )
+
+
+def _as_asgi(target, runner):
+    """For silver_worker; gunicorn itself wants something that it could call."""
+    if importlib.util.find_spec("uvicorn") is None:
+        raise AppImportError(
+            "silver: runner '%s' is an ASGI application, which needs uvicorn: `packages = "
+            "python3-uvicorn` in app.ini, or uvicorn below lib/python" % runner
+        )
+
+    async def application(scope, receive, send):
+        if scope["type"] in ("http", "websocket"):
+            _add_silver_scope(scope)
+        await target(scope, receive, send)
+
+    def not_called(environ, start_response):
+        raise RuntimeError("an ASGI application is not called as a WSGI one")
+
+    not_called.silver_asgi = application
+    return not_called
+
+
+def _add_silver_scope(scope):
+    """The same flags as a WSGI environ has."""
+    name = b"x-silver-internal"
+    internal = [value for key, value in scope["headers"] if key == name]
+    scope["headers"] = [(key, value) for key, value in scope["headers"] if key != name]
+    if internal:
+        scope["silverlining.internal"] = True
+        scope["silverlining.update"] = internal[0] == b"update"
+    if os.environ.get("SILVER_VERSION", "").startswith("devel/"):
+        scope["silverlining.devel"] = True
 
 
 def _with_silver_environ(application):
@@ -79,17 +120,16 @@ def _get_object(module, name, runner):
         target = getattr(target, part)
     if not callable(target):
         raise AppImportError("silver: runner '%s': '%s' is not callable" % (runner, name))
-    if inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(
-        getattr(target, "__call__", None)
-    ):
-        raise AppImportError(
-            "silver: runner '%s': '%s' is an ASGI application; platform = python serves WSGI"
-            % (runner, name)
-        )
     return target
 
 
 def _load_paste(path, section):
-    from paste.deploy import loadapp
+    try:
+        from paste.deploy import loadapp
+    except ImportError as error:
+        raise AppImportError(
+            "silver: '%s' is a file of Paste Deploy, which is not there (%s): `packages = "
+            "python3-pastedeploy` in app.ini, or PasteDeploy below lib/python" % (path, error)
+        ) from error
 
     return loadapp("config:" + path, name=section)

@@ -1,0 +1,1 @@
+"""What an app may ask of the node it runs on; `silver serve` has the same."""
