@@ -202,7 +202,12 @@ child(const struct proc_spec *spec, const char *path, int null_fd, int report_fd
 	static char *const no_env[] = {NULL};
 	struct failure f;
 	int report = high_copy(report_fd);
-	const char *failed = prepare_child(spec, null_fd);
+	const char *failed = "cannot copy a descriptor";
+
+	if (report == -1) /* none is free: where it is now nothing was moved over it yet */
+		report = report_fd;
+	else
+		failed = prepare_child(spec, null_fd);
 
 	if (!failed) {
 		execve(path, spec->argv, spec->envp ? spec->envp : no_env);

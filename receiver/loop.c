@@ -6,14 +6,19 @@
 #include "common/log.h"
 #include "common/proc.h"
 
-enum { EVENTS = 64 };
+enum {
+	EVENTS = 64,
+	LATE_MS = 100, /* between two tries to watch what could not be watched */
+};
 
 struct watch {
 	struct loop *loop;
 	int fd;
 	watch_fn fn; /* NULL: ended */
 	void *ctx;
-	struct watch *next_dead;
+	bool is_late; /* not with epoll yet */
+	uint32_t events;
+	struct watch *next_dead, *next_late;
 };
 
 struct timer {
@@ -41,6 +46,7 @@ struct loop {
 	int epoll_fd;
 	bool stop;
 	struct watch *dead;   /* freed when no event of this turn can name them any more */
+	struct watch *late;   /* the kernel had no room for them; tried again each turn */
 	struct timer *timers; /* by time */
 	struct child *children;
 };
@@ -65,17 +71,53 @@ static void free_dead(struct loop *loop)
 	}
 }
 
+static bool add_watch(struct watch *w)
+{
+	struct epoll_event event = {.events = w->events, .data.ptr = w};
+
+	return epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) == 0;
+}
+
+/* A node out of memory or watches (fs.epoll.max_user_watches) is late; it does not end. */
+static void add_late(struct watch *w)
+{
+	log_line("cannot watch a descriptor: %s", strerror(errno));
+	w->is_late = true;
+	w->next_late = w->loop->late;
+	w->loop->late = w;
+}
+
+static void add_late_again(struct loop *loop)
+{
+	for (struct watch **at = &loop->late; *at;) {
+		struct watch *w = *at;
+
+		if (add_watch(w)) {
+			*at = w->next_late;
+			w->is_late = false;
+		} else {
+			at = &w->next_late;
+		}
+	}
+}
+
 struct watch *loop_watch(struct loop *loop, int fd, uint32_t events, watch_fn fn, void *ctx)
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
-	struct epoll_event event = {.events = events, .data.ptr = w};
 
-	*w = (struct watch){.loop = loop, .fd = fd, .fn = fn, .ctx = ctx};
-	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1) {
-		log_line("cannot watch a descriptor: %s", strerror(errno));
-		abort();
-	}
+	*w = (struct watch){.loop = loop, .fd = fd, .fn = fn, .ctx = ctx, .events = events};
+	if (!add_watch(w))
+		add_late(w);
 	return w;
+}
+
+static void forget_late(struct watch *w)
+{
+	struct watch **at = &w->loop->late;
+
+	while (*at != w)
+		at = &(*at)->next_late;
+	*at = w->next_late;
 }
 
 void loop_unwatch(struct watch **watch)
@@ -85,7 +127,10 @@ void loop_unwatch(struct watch **watch)
 	if (!w)
 		return;
 	*watch = NULL;
-	epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	if (w->is_late)
+		forget_late(w);
+	else
+		epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	w->fn = NULL;
 	w->next_dead = w->loop->dead;
 	w->loop->dead = w;
@@ -154,15 +199,14 @@ void loop_child(struct loop *loop, struct child **slot, pid_t pid, bool whole_gr
 			    .slot = slot,
 			    .next = loop->children,
 			    .prev = &loop->children};
-	if (c->pidfd == -1) {
-		log_line("cannot watch process %d: %s", (int)pid, strerror(errno));
-		abort();
-	}
 	if (c->next)
 		c->next->prev = &c->next;
 	loop->children = c;
-	c->watch = loop_watch(loop, c->pidfd, EPOLLIN, reap, c);
 	*slot = c;
+	if (c->pidfd != -1)
+		c->watch = loop_watch(loop, c->pidfd, EPOLLIN, reap, c);
+	else
+		log_line("cannot watch process %d: %s", (int)pid, strerror(errno));
 }
 
 void child_signal(const struct child *child, int signal_number)
@@ -180,13 +224,37 @@ void child_forget(struct child **slot)
 	*slot = NULL;
 }
 
+/* Those that came when no descriptor was free: their processes are ours to wait for all the same.
+ */
+static void watch_late_children(struct loop *loop)
+{
+	for (struct child *c = loop->children; c; c = c->next) {
+		if (c->pidfd != -1)
+			continue;
+		c->pidfd = pidfd_open(c->pid, 0);
+		if (c->pidfd == -1)
+			return;
+		c->watch = loop_watch(loop, c->pidfd, EPOLLIN, reap, c);
+	}
+}
+
+static bool is_late(const struct loop *loop)
+{
+	for (const struct child *c = loop->children; c; c = c->next)
+		if (c->pidfd == -1)
+			return true;
+	return loop->late;
+}
+
 static int until_next_timer(const struct loop *loop)
 {
 	int64_t left;
 
 	if (!loop->timers)
-		return -1;
+		return is_late(loop) ? LATE_MS : -1;
 	left = loop->timers->at_ms - clock_ms();
+	if (left > LATE_MS && is_late(loop))
+		return LATE_MS;
 	return left > 0 ? (int)left : 0;
 }
 
@@ -218,6 +286,9 @@ void loop_run(struct loop *loop)
 				w->fn(w->ctx);
 		}
 		fire_timers(loop);
+		if (loop->late)
+			add_late_again(loop);
+		watch_late_children(loop);
 		free_dead(loop);
 	}
 	loop->stop = false; /* it may be run again */
