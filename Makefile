@@ -64,7 +64,7 @@ LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_COMMON)
 
 PROGRAMS = silverd silver-session silver-root silver-hook silver-activate silver-deploy silver-exec silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
-HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/post-receive
+HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/proc-receive $(B)/hooks/post-receive
 
 all: $(BINARIES) $(HOOKS) $(B)/app.ini.5
 
@@ -105,7 +105,8 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call Q,CC    $<)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-# post-receive never needs libgit2, but for a push that nothing was staged for
+# what runs behind the decision never needs libgit2, but for a push that nothing was staged for
+HOOK_proc-receive = silver-activate
 HOOK_post-receive = silver-activate
 $(HOOKS): $(B)/silver-hook $(B)/silver-activate
 	@mkdir -p $(@D)
@@ -148,6 +149,7 @@ install: all
 		silver-deploy silver-exec) \
 		$(DESTDIR)$(LIBEXECDIR)/
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive
+	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/proc-receive
 	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
 	install -m 644 runtime/python/*.py $(DESTDIR)$(SHAREDIR)/python/
 	install -m 644 runtime/python/silversupport/*.py $(DESTDIR)$(SHAREDIR)/python/silversupport/

@@ -40,7 +40,7 @@ static int flip_links(const struct app *app, unsigned live, unsigned release, st
 	return fs_rename_sync(app->fd, "next", app->fd, "current", err);
 }
 
-static int sync_dir(const struct app *app, const char *path, struct error *err)
+int sync_dir(const struct app *app, const char *path, struct error *err)
 {
 	autoclose int fd = -1;
 
@@ -84,16 +84,16 @@ int flip(const struct app *app, unsigned release, struct error *err)
 	return live == release ? drop_next(app, err) : flip_links(app, live, release, err);
 }
 
-/* repo.git/refs/releases, made where it is not there. */
-static int open_release_refs(int repo_fd, int *out, struct error *err)
+/* repo.git/refs/KIND, made where it is not there. */
+static int open_refs(int repo_fd, const char *kind, int *out, struct error *err)
 {
 	autoclose int refs_fd = -1;
 	bool new;
 
 	if (fs_open_dir(repo_fd, "refs", &refs_fd, err) == -1)
 		return -1;
-	new = !fs_exists(refs_fd, "releases");
-	if (fs_ensure_dir(refs_fd, "releases", 0755, out, err) == -1)
+	new = !fs_exists(refs_fd, kind);
+	if (fs_ensure_dir(refs_fd, kind, 0755, out, err) == -1)
 		return -1;
 	return new ? fs_sync(refs_fd, err) : 0;
 }
@@ -111,19 +111,31 @@ static int write_ref_file(int repo_fd, const char *commit, struct error *err)
 }
 
 /* A loose ref of gitrepository-layout(5): the oid and a newline in a file of its name, made beside
- * refs/, where a half one would be taken for a ref. No .lock: nobody else writes below
- * refs/releases (receive.hideRefs), and the app's lock is held. */
-int publish_ref(const struct app *app, unsigned release, const char *commit, struct error *err)
+ * refs/, where a half one would be taken for a ref. No .lock: nobody else writes there, since the
+ * gate takes no such ref, and the app's lock is held. */
+static int publish(const struct app *app, const char *kind, unsigned release, const char *commit,
+		   struct error *err)
 {
 	autofree char *name = xasprintf("%u", release);
 	autoclose int repo_fd = -1, fd = -1;
 
 	if (fs_open_dir(app->fd, "repo.git", &repo_fd, err) == -1 ||
-	    open_release_refs(repo_fd, &fd, err) == -1 ||
+	    open_refs(repo_fd, kind, &fd, err) == -1 ||
 	    write_ref_file(repo_fd, commit, err) == -1 ||
 	    fs_rename(repo_fd, NEW_REF, fd, name, err) == -1 || fs_sync(fd, err) == -1)
-		return error_prefix(err, "publishing refs/releases/%u", release);
+		return error_prefix(err, "publishing refs/%s/%u", kind, release);
 	return 0;
+}
+
+int publish_ref(const struct app *app, unsigned release, const char *commit, struct error *err)
+{
+	return publish(app, "releases", release, commit, err);
+}
+
+int publish_staged_ref(const struct app *app, unsigned release, const char *commit,
+		       struct error *err)
+{
+	return publish(app, "staged", release, commit, err);
 }
 
 int transaction_activate(struct app *app, unsigned release, const char *commit, struct error *err)
@@ -168,6 +180,6 @@ void transaction_abandon(struct app *app, unsigned release)
 		report_problem(&err, "stopping what was started");
 		return;
 	}
-	if (!r.live && release_remove(app, release, &err) == -1)
+	if (!r.live && !r.staged && release_remove(app, release, &err) == -1)
 		report_problem(&err, "taking back what was staged");
 }

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include "buildless/fsck_repo.h"
-#include "buildless/slot.h"
+#include "buildless/steps.h"
 #include "common/fs.h"
 #include "common/ini.h"
 
@@ -127,7 +127,8 @@ static const struct known app_names[] = {
 static const struct known release_names[] = {
 	{"record.ini", S_IFREG, 0644, true}, {"env", S_IFREG, 0640, true},
 	{"app", S_IFLNK, 0777, true},        {"run", S_IFDIR, 01771, true},
-	{"live", S_IFREG, 0644, false},      {"times.ini", S_IFREG, 0644, false},
+	{"live", S_IFREG, 0644, false},      {"staged", S_IFREG, 0644, false},
+	{"times.ini", S_IFREG, 0644, false},
 };
 
 static const struct known a_release = {"", S_IFDIR, 0755, true};
@@ -342,7 +343,7 @@ static void check_release(const struct fsck *s, unsigned number)
 		found(s, RECORD, record, "%s", err.text);
 		return;
 	}
-	if (!r.live && number != s->next && number != s->current)
+	if (!r.live && number != s->next && number != s->current && number != kept_staged(s->app))
 		found(s, STAGED, dir, "it was not accepted");
 	check_number(s, record, number);
 	check_env(s, &r);

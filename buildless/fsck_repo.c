@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include "buildless/transaction.h"
+#include "buildless/steps.h"
 #include "common/fs.h"
 #include "common/proc.h"
 
@@ -37,11 +37,13 @@ static const struct finding_rule rules[] = {
 		    "push the commit again, from who has it"},
 	[DISAGREE] = {FINDING_DAMAGE, "the commit that HEAD resolves to is the live one",
 		      "the next recovery deploys what the branch names"},
-	[REF_STRAY] = {FINDING_PENDING, "refs/releases/N is there for accepted releases only",
-		       "the next recovery deletes it"},
-	[REF_MISSING] = {FINDING_PENDING, "refs/releases/N is there for each accepted release",
+	[REF_STRAY] =
+		{FINDING_PENDING,
+		 "refs/releases/N is there for accepted releases, refs/staged/N for a staged one",
+		 "the next recovery deletes it"},
+	[REF_MISSING] = {FINDING_PENDING, "each release that was accepted or is staged has its ref",
 			 "the next recovery writes it"},
-	[REF_WRONG] = {FINDING_DAMAGE, "refs/releases/N names the commit of release N",
+	[REF_WRONG] = {FINDING_DAMAGE, "a release's ref names its commit",
 		       "the next recovery writes it anew"},
 	[LOCK] = {FINDING_PENDING, "who moves refs holds the app's lock: this lock is nobody's",
 		  "the next recovery removes it"},
@@ -155,6 +157,32 @@ static void check_ref(const struct app *app, const char *name, const char *oid, 
 		      r.commit);
 }
 
+/* refs/staged/N: of the one release that is set aside. */
+static void check_staged_refs(const struct app *app, struct repo *repo, struct findings *f)
+{
+	autostrv struct strv names = STRV_INIT, oids = STRV_INIT;
+	unsigned aside = kept_staged(app);
+	autofree char *wanted = xasprintf("refs/staged/%u", aside),
+		      *missing = xasprintf("repo.git/%s", wanted);
+	struct error err = ERROR_INIT;
+
+	if (repo_list_refs(repo, "refs/staged/", &names, &oids, &err) == -1) {
+		found(app, f, UNREADABLE, "repo.git/refs/staged", "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < names.n; i++) {
+		autofree char *path = xasprintf("repo.git/%s", names.v[i]);
+
+		if (!aside || strcmp(names.v[i], wanted) != 0)
+			found(app, f, REF_STRAY, path, "no release of this number is staged");
+		else if (!has_commit(app, aside, oids.v[i]))
+			found(app, f, REF_WRONG, path, "it names %.10s, the release does not",
+			      oids.v[i]);
+	}
+	if (aside && !strv_has(&names, wanted))
+		found(app, f, REF_MISSING, missing, "release %u has no ref", aside);
+}
+
 void fsck_repo_refs(const struct app *app, struct repo *repo, struct findings *f)
 {
 	autostrv struct strv names = STRV_INIT, oids = STRV_INIT;
@@ -176,6 +204,7 @@ void fsck_repo_refs(const struct app *app, struct repo *repo, struct findings *f
 		if (release_is_live(app, release[i]) && !strv_has(&names, ref))
 			found(app, f, REF_MISSING, path, "release %u has no ref", release[i]);
 	}
+	check_staged_refs(app, repo, f);
 }
 
 /* Names */

@@ -46,13 +46,14 @@ static int recover_next(struct app *app, const char *commit, struct error *err)
 	return 0;
 }
 
-/* Staged, and neither accepted nor announced: its push is over. */
+/* Staged, and neither accepted nor announced nor set aside: its push is over. */
 static int remove_staged(struct app *app, unsigned number, struct error *err)
 {
 	autorelease struct release_info r = {0};
 	struct error none = ERROR_INIT;
 
-	if (release_is_live(app, number))
+	if (release_is_live(app, number) ||
+	    (release_is_staged(app, number) && number == kept_staged(app)))
 		return 0;
 	if (release_read(app, number, &r, &none) == 0 && has_processes(&r) &&
 	    ask_stop(number, err) == -1)
@@ -348,7 +349,8 @@ int transaction_recover(struct app *app, struct repo *repo, bool start_processes
 	remove_locks(app, true);
 	if (recover_links(app, repo, err) == -1 || remove_all_staged(app, err) == -1 ||
 	    slot_reindex(app, err) == -1 || agree(app, repo, err) == -1 ||
-	    recover_refs(app, repo, err) == -1 || (start_processes && start_live(app, err) == -1))
+	    recover_refs(app, repo, err) == -1 || recover_staged_refs(app, repo, err) == -1 ||
+	    (start_processes && start_live(app, err) == -1))
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;
 }

@@ -73,6 +73,22 @@ static void read_times(const struct app *app, struct release_info *out)
 	out->times = read;
 }
 
+/* A release that was accepted is no longer staged, whatever it was before. */
+static void read_staged(const struct app *app, struct release_info *out)
+{
+	autofree char *path = xasprintf("releases/%u/staged", out->number);
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error none = ERROR_INIT;
+
+	if (out->live || fs_read_file(app->fd, path, OID_HEX, &text, &none) == -1)
+		return;
+	if (text.len == OID_HEX && text.buf[OID_HEX - 1] == '\n')
+		text.buf[OID_HEX - 1] = '\0';
+	out->staged = name_is_oid(text.buf);
+	if (out->staged)
+		memcpy(out->base, text.buf, OID_HEX);
+}
+
 int release_read(const struct app *app, unsigned number, struct release_info *out,
 		 struct error *err)
 {
@@ -96,6 +112,7 @@ int release_read(const struct app *app, unsigned number, struct release_info *ou
 	out->who = xstrdup(text_of(&r, "who"));
 	out->subject = xstrdup(text_of(&r, "subject"));
 	out->live = release_is_live(app, number);
+	read_staged(app, out);
 	read_times(app, out);
 	if (r.wrong)
 		error_set(err, E_SYSTEM, "'%s' has no valid '%s'", path, r.wrong);
@@ -173,6 +190,13 @@ bool release_is_live(const struct app *app, unsigned number)
 	return is_there(app, number) && fs_exists(app->fd, path);
 }
 
+bool release_is_staged(const struct app *app, unsigned number)
+{
+	autofree char *path = xasprintf("releases/%u/staged", number);
+
+	return fs_exists(app->fd, path) && is_there(app, number) && !release_is_live(app, number);
+}
+
 unsigned release_current(const struct app *app)
 {
 	struct error none = ERROR_INIT;
@@ -206,6 +230,12 @@ int release_list(const struct app *app, unsigned **out, size_t *n, struct error 
 	return 0;
 }
 
+/* Is its number taken for good? */
+static bool counts(const struct app *app, unsigned number)
+{
+	return release_is_live(app, number) || release_is_staged(app, number);
+}
+
 static int list_next_number(const struct app *app, unsigned *number, struct error *err)
 {
 	autofree unsigned *release = NULL;
@@ -213,7 +243,7 @@ static int list_next_number(const struct app *app, unsigned *number, struct erro
 
 	if (release_list(app, &release, &n, err) == -1)
 		return -1;
-	while (n && !release_is_live(app, release[n - 1]))
+	while (n && !counts(app, release[n - 1]))
 		n--;
 	*number = n ? release[n - 1] + 1 : 1;
 	return 0;
@@ -224,8 +254,8 @@ int release_next_number(const struct app *app, unsigned *number, struct error *e
 	struct error none = ERROR_INIT;
 	unsigned last;
 
-	if (release_link(app, "last", &last, &none) == -1 || !release_is_live(app, last) ||
-	    release_is_live(app, last + 1))
+	if (release_link(app, "last", &last, &none) == -1 || !counts(app, last) ||
+	    counts(app, last + 1))
 		return list_next_number(app, number, err);
 	*number = last + 1;
 	return 0;
@@ -373,15 +403,24 @@ int release_mark_live(const struct app *app, unsigned number, struct error *err)
 	return fs_sync(dir_fd, err);
 }
 
+static int note_last(const struct app *app, unsigned number, struct error *err)
+{
+	autofree char *to = xasprintf("releases/%u", number);
+	struct error none = ERROR_INIT;
+	unsigned last;
+
+	if (release_link(app, "last", &last, &none) == 0 && last >= number)
+		return 0;
+	return fs_replace_link_nosync(app->fd, "last", to, err);
+}
+
 int release_note(const struct app *app, unsigned number, const char *commit, struct error *err)
 {
 	autofree char *to = xasprintf("../releases/%u", number);
-	struct error none = ERROR_INIT;
 	autoclose int fd = -1;
-	unsigned last, newest = noted(app, commit);
+	unsigned newest = noted(app, commit);
 
-	if ((release_link(app, "last", &last, &none) == -1 || last < number) &&
-	    fs_replace_link_nosync(app->fd, "last", to + strlen("../"), err) == -1)
+	if (note_last(app, number, err) == -1)
 		return -1;
 	if (newest == number || (newest > number && is_of_commit(app, newest, commit)))
 		return 0;
@@ -404,6 +443,16 @@ int release_forget_gone(const struct app *app, struct error *err)
 		    fs_unlink(fd, names.v[i], err) == -1)
 			return -1;
 	return 0;
+}
+
+int release_mark_staged(const struct app *app, unsigned number, const char *base, struct error *err)
+{
+	autofree char *path = xasprintf("releases/%u", number), *text = xasprintf("%s\n", base);
+	autoclose int fd = -1;
+
+	if (note_last(app, number, err) == -1 || fs_open_dir(app->fd, path, &fd, err) == -1)
+		return -1;
+	return fs_replace_file(fd, "staged", text, strlen(text), 0644, err);
 }
 
 int release_remove(const struct app *app, unsigned number, struct error *err)

@@ -5,9 +5,10 @@
  *	releases/7/app		-> ../../slots/3
  *	releases/7/run/		sockets, written by the app's runner
  *	releases/7/live		empty; there once the release was accepted
+ *	releases/7/staged	what the deploy branch named when it was set aside (`-o stage`)
  *	releases/7/times.ini	how long it took to become live; not synced, may be absent
  *	current, previous, next	-> releases/7
- *	last			-> releases/7, the highest that was ever accepted
+ *	last			-> releases/7, the highest that was ever accepted, or set aside
  *	commits/OID		-> ../releases/7, the newest accepted one of that commit
  *
  * `last` and commits/ say what all records together say, so that a push need not read them. They
@@ -29,6 +30,8 @@ struct release_info { /* record.ini */
 	uint64_t files, changed; /* changed: against the release that was live then */
 	struct account times;    /* of the way on which it last became live */
 	bool live;               /* it was accepted once */
+	bool staged;             /* set aside to be activated, and not accepted yet */
+	char base[OID_HEX];      /* staged: what the deploy branch named then, zeros for nothing */
 };
 #define RELEASE_INFO_INIT                                                                          \
 	{                                                                                          \
@@ -53,6 +56,8 @@ MUST_CHECK int release_slot(const struct app *app, unsigned number, unsigned *sl
 			    struct error *err);
 /* Is it there, and was it accepted once? */
 bool release_is_live(const struct app *app, unsigned number);
+/* Was it set aside, and not accepted since? */
+bool release_is_staged(const struct app *app, unsigned number);
 /* The live release's number; 0: none. */
 unsigned release_current(const struct app *app);
 /* The newest accepted release of the commit that is still there. E_NOTFOUND. */
@@ -63,7 +68,7 @@ MUST_CHECK int release_note(const struct app *app, unsigned number, const char *
 			    struct error *err);
 /* Removes from commits/ what leads to no such release. */
 MUST_CHECK int release_forget_gone(const struct app *app, struct error *err);
-/* The number of the next release: 1 + the highest that was accepted. */
+/* The number of the next release: 1 + the highest that was accepted or set aside. */
 MUST_CHECK int release_next_number(const struct app *app, unsigned *number, struct error *err);
 
 /* Writes r as releases/N.new with its env (NAME=VALUE strings), renames it to releases/N. On disk.
@@ -76,6 +81,9 @@ void release_format_env(const struct strv *env, struct strbuf *out);
 MUST_CHECK int release_write_times(const struct app *app, unsigned number, struct error *err);
 /* releases/N/live, on disk. */
 MUST_CHECK int release_mark_live(const struct app *app, unsigned number, struct error *err);
+/* releases/N/staged, on disk. base: 40 hex. */
+MUST_CHECK int release_mark_staged(const struct app *app, unsigned number, const char *base,
+				   struct error *err);
 /* On return 0 its name is gone from the disk, so its slot may be used again. Absent: no error. */
 MUST_CHECK int release_remove(const struct app *app, unsigned number, struct error *err);
 /* Deletes releases/NAME.new: what was not finished, or not wholly removed; *n is how many. An error

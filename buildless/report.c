@@ -79,6 +79,22 @@ void report_slow(int64_t took_us, const char *what)
 	report_step("%s after %s", what, time.buf);
 }
 
+void report_staged(struct app *app, const struct release_info *release)
+{
+	autostrbuf struct strbuf files = STRBUF_INIT, whole = STRBUF_INIT;
+	unsigned live = release_current(app);
+
+	add_files(&files, release, false);
+	account_add_time(&whole, clock_us() - app->account.start_us);
+	report_step(
+		"%s release %u is staged (%s; %s changed): `silver activate %s %u` makes it live",
+		app->name, release->number, whole.buf, files.buf, app->name, release->number);
+	if (live)
+		report_step("release %u is live", live);
+	else
+		report_step("nothing is live yet");
+}
+
 void report_live(struct app *app, const struct release_info *release, bool reused)
 {
 	autofree char *url = node_url(&app->node, app->host);

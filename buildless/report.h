@@ -22,6 +22,9 @@ void report_findings(const struct strv *errors, const struct strv *warnings);
 void report_live(struct app *app, const struct release_info *release, bool reused);
 /* "WHAT after 3.2 s", of a step that took so long that somebody wondered. */
 void report_slow(int64_t took_us, const char *what);
+/* "blog release 13 is staged (84 ms; ...): `silver activate blog 13` makes it live", and what is.
+ */
+void report_staged(struct app *app, const struct release_info *release);
 /* "nothing was changed; release 11 is live", or "nothing is live yet". */
 void report_unchanged(const struct app *app);
 /* "50 112". */

@@ -26,8 +26,8 @@
  * it is over: this is far longer than any push takes. */
 #define INCOMING_SECONDS (24 * 3600L)
 
-/* Never removed: live, previous, next, and the highest number, which the next one is counted from.
- */
+/* Never removed: live, previous, next, what is set aside, and the highest that was accepted, which
+ * the next number is counted from. */
 static bool is_protected(const struct app *app, unsigned number, unsigned highest)
 {
 	static const char *const links[] = {"current", "previous", "next"};
@@ -37,7 +37,14 @@ static bool is_protected(const struct app *app, unsigned number, unsigned highes
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		if (release_link(app, links[i], &named, &none) == 0 && named == number)
 			return true;
-	return number == highest;
+	return number == highest || release_is_staged(app, number);
+}
+
+static unsigned highest_accepted(const struct app *app, const unsigned *release, size_t n)
+{
+	while (n && !release_is_live(app, release[n - 1]))
+		n--;
+	return n ? release[n - 1] : 0;
 }
 
 static int prune_one(struct app *app, struct repo *repo, unsigned number, struct error *err)
@@ -59,14 +66,16 @@ int prune(struct app *app, struct repo *repo, struct error *err)
 {
 	autofree unsigned *release = NULL;
 	size_t n, spared = 0, room;
+	unsigned highest;
 
 	if (release_list(app, &release, &n, err) == -1)
 		return -1;
+	highest = highest_accepted(app, release, n);
 	for (size_t i = 0; i < n; i++)
-		spared += is_protected(app, release[i], release[n - 1]);
+		spared += is_protected(app, release[i], highest);
 	room = app->node.keep > spared ? app->node.keep - spared : 0;
 	for (size_t i = n; i-- > 0;) { /* the newest first */
-		if (is_protected(app, release[i], release[n - 1]))
+		if (is_protected(app, release[i], highest))
 			continue;
 		if (room)
 			room--;

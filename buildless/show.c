@@ -40,6 +40,7 @@ static void json_release(struct json *j, const char *key, const struct release_i
 	json_int(j, "files", (int64_t)r->files);
 	json_int(j, "changed", (int64_t)r->changed);
 	json_int(j, "slot", r->slot);
+	json_bool(j, "staged", r->staged);
 	json_open(j, "times", '{');
 	for (enum account_part i = 0; i < ACCOUNT_PARTS; i++) {
 		autofree char *name = xasprintf("%s_us", account_name(i));
@@ -62,7 +63,7 @@ static int print_out(const struct strbuf *s, struct error *err)
 struct overview {
 	struct release_info *release;
 	size_t n;
-	unsigned current, previous;
+	unsigned current, previous, staged; /* 0: none */
 };
 
 static void overview_release(struct overview *o)
@@ -88,7 +89,9 @@ static int overview_read(const struct app *app, struct overview *o, struct error
 	for (size_t i = 0; i < n; i++) { /* one may be pruned meanwhile */
 		if (release_read(app, number[i], &o->release[o->n], &none) == -1)
 			continue;
-		if (o->release[o->n].live)
+		if (o->release[o->n].staged)
+			o->staged = number[i];
+		if (o->release[o->n].live || o->release[o->n].staged)
 			o->n++;
 		else
 			release_info_release(&o->release[o->n]);
@@ -140,9 +143,13 @@ static void status_text(const struct app *app, const struct overview *o, const c
 	strbuf_addf(s, "  address   %s\n", url);
 	if (o->previous)
 		strbuf_addf(s, "  previous  release %u\n", o->previous);
+	if (o->staged)
+		strbuf_addf(s, "  staged    release %u, not live: 'silver activate %s %u'\n",
+			    o->staged, app->name, o->staged);
 	strbuf_addstr(s, "  kept     ");
 	for (size_t i = 0; i < o->n; i++)
-		strbuf_addf(s, " %u", o->release[i].number);
+		if (o->release[i].live)
+			strbuf_addf(s, " %u", o->release[i].number);
 	strbuf_addstr(s, o->n ? "\n" : " none\n");
 }
 
@@ -163,9 +170,14 @@ static void status_json(const struct app *app, const struct overview *o, const c
 		json_int(&j, "previous", o->previous);
 	else
 		json_str(&j, "previous", NULL);
+	if (o->staged)
+		json_int(&j, "staged", o->staged);
+	else
+		json_str(&j, "staged", NULL);
 	json_open(&j, "kept", '[');
 	for (size_t i = 0; i < o->n; i++)
-		json_int(&j, NULL, o->release[i].number);
+		if (o->release[i].live)
+			json_int(&j, NULL, o->release[i].number);
 	json_close(&j, ']');
 	json_close(&j, '}');
 	strbuf_addch(s, '\n');
@@ -199,6 +211,7 @@ static void releases_text(const struct overview *o, struct strbuf *s)
 		strbuf_addf(s, "%-3s %7u  %.10s  %s  %-10s  %s\n",
 			    r->number == o->current    ? "=>"
 			    : r->number == o->previous ? "<-"
+			    : r->staged                ? "++"
 						       : "",
 			    r->number, r->commit, when, r->who, r->subject);
 	}

@@ -12,9 +12,19 @@ bool live_slot(const struct app *app, struct slot *out);
 
 /* The flip alone: `live`, previous, current. On disk. */
 MUST_CHECK int flip(const struct app *app, unsigned release, struct error *err);
-/* refs/releases/N names the commit. On disk. Needs no libgit2. */
+/* refs/releases/N, refs/staged/N names the commit. On disk. Needs no libgit2. */
 MUST_CHECK int publish_ref(const struct app *app, unsigned release, const char *commit,
 			   struct error *err);
+MUST_CHECK int publish_staged_ref(const struct app *app, unsigned release, const char *commit,
+				  struct error *err);
+/* fsync of a directory below apps/APP; none there is no error. */
+MUST_CHECK int sync_dir(const struct app *app, const char *path, struct error *err);
+/* The release that is set aside and kept: the newest staged one that is not too old; 0: none. */
+unsigned kept_staged(const struct app *app);
+/* May the staged release go live: does the deploy branch still name what it did then? E_REFUSED. */
+MUST_CHECK int check_base(struct repo *repo, const struct release_info *staged, struct error *err);
+/* refs/staged/N for the release that is set aside, and no other. */
+MUST_CHECK int recover_staged_refs(struct app *app, struct repo *repo, struct error *err);
 /* Removes `next`. On disk. */
 MUST_CHECK int drop_next(const struct app *app, struct error *err);
 

@@ -93,16 +93,30 @@ static int ready_kept(struct app *app, struct repo *repo, struct release_info *r
 	return transaction_intend(app, r->number, err);
 }
 
+/* The first release of an app, set aside and now activated, makes the branch it was pushed to. */
+static int make_deploy_branch(const struct app *app, struct repo *repo,
+			      const struct release_info *r, struct error *err)
+{
+	autofree char *ref = xasprintf("refs/heads/%s", r->branch);
+
+	if (repo_set_ref(repo, ref, r->commit, r->base, "silver: activate", err) == -1)
+		return -1;
+	return transaction_set_head(app, ref, err);
+}
+
 /* From the intent on, recovery finishes what the ref says. */
-static int move_deploy_branch(struct repo *repo, const char *commit, struct error *err)
+static int move_deploy_branch(const struct app *app, struct repo *repo,
+			      const struct release_info *r, struct error *err)
 {
 	autofree char *ref = NULL;
 	char old[OID_HEX];
 
-	if (transaction_deploy_ref(repo, &ref, err) == -1 ||
-	    repo_resolve(repo, ref, false, old, err) == -1)
+	if (transaction_deploy_ref(repo, &ref, err) == -1)
+		return err->code == E_NOTFOUND && r->staged ? make_deploy_branch(app, repo, r, err)
+							    : -1;
+	if (repo_resolve(repo, ref, false, old, err) == -1)
 		return -1;
-	return repo_set_ref(repo, ref, commit, old, "silver: activate", err);
+	return repo_set_ref(repo, ref, r->commit, old, "silver: activate", err);
 }
 
 int transaction_activate_kept(struct app *app, struct repo *repo, unsigned release,
@@ -110,13 +124,15 @@ int transaction_activate_kept(struct app *app, struct repo *repo, unsigned relea
 {
 	autorelease struct release_info r = {0};
 
-	if (!release_is_live(app, release))
+	if (!release_is_live(app, release) && !release_is_staged(app, release))
 		return unknown_release(app, release, err);
 	if (release == release_current(app))
 		return error_set(err, E_REFUSED, "release %u is live already", release);
 	if (release_read(app, release, &r, err) == -1)
 		return -1;
-	if (ready_kept(app, repo, &r, err) == -1 || move_deploy_branch(repo, r.commit, err) == -1) {
+	if (r.staged && check_base(repo, &r, err) == -1)
+		return -1;
+	if (ready_kept(app, repo, &r, err) == -1 || move_deploy_branch(app, repo, &r, err) == -1) {
 		transaction_abandon(app, release);
 		return -1;
 	}

@@ -31,6 +31,18 @@ MUST_CHECK int transaction_stage(struct app *app, struct repo *repo, const char 
  * holds the reason; the end of its log goes to stderr before. */
 MUST_CHECK int transaction_prove(struct app *app, struct release_info *release,
 				 const struct appini *ini, struct error *err);
+/* `git push -o stage`: as transaction_stage(), but always a release of its own; proven, its
+ * processes are stopped again, since it may never go live. */
+MUST_CHECK int transaction_stage_aside(struct app *app, struct repo *repo, const char *commit,
+				       const char *branch, const struct appini *ini,
+				       struct release_info *out, struct error *err);
+MUST_CHECK int transaction_rest(const struct release_info *release, struct error *err);
+/* When git has taken the objects over: refs/staged/N, then releases/N/staged with `base`, what the
+ * deploy branch names now (zeros: nothing). On return 0 the newest release of `commit` is set aside
+ * until it is activated, another one is, or some days are over. E_NOTFOUND: none was staged. *out
+ * is the caller's: release_info_release(). */
+MUST_CHECK int transaction_set_aside(struct app *app, const char *commit, const char *base,
+				     struct release_info *out, struct error *err);
 /* next -> releases/N, on disk: from here on recovery rolls forward as soon as the ref names its
  * commit. */
 MUST_CHECK int transaction_intend(struct app *app, unsigned release, struct error *err);
@@ -68,7 +80,8 @@ MUST_CHECK int transaction_settle(struct app *app, struct repo *repo, struct err
 MUST_CHECK int transaction_deploy(struct app *app, struct repo *repo, const char *commit,
 				  const char *branch, const struct appini *ini, unsigned flags,
 				  struct release_info *out, bool *reused, struct error *err);
-/* Makes kept release N live: prove, intend, move the deploy branch to its commit, activate.
- * E_NOTFOUND lists those there are; E_REFUSED: it is live already. */
+/* Makes release N, kept or set aside, live: prove, intend, move the deploy branch to its commit,
+ * activate. E_NOTFOUND lists those there are; E_REFUSED: it is live already, or it was set aside
+ * and the deploy branch has moved since. */
 MUST_CHECK int transaction_activate_kept(struct app *app, struct repo *repo, unsigned release,
 					 struct error *err);

@@ -1,6 +1,8 @@
 /* silver-activate - what git runs as post-receive: makes live what pre-receive staged, without
- * libgit2. For any other push it becomes silver-hook. */
+ * libgit2. For any other push it becomes silver-hook. As proc-receive it sets aside what `-o stage`
+ * staged. */
 #include "hooks/post_receive.h"
+#include "hooks/proc_receive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,10 +48,12 @@ static int become_whole(struct app *app, struct push *push, char **deploy_ref,
 	return error_sys(err, errno, "cannot run '%s'", path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	/* a client that is gone ends the words, not the deploy */
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stderr, NULL, _IOLBF, 0); /* each write(2) is a packet to the client */
+	if (argc > 0 && str_ends(argv[0], "proc-receive"))
+		return proc_receive();
 	return post_receive(become_whole);
 }

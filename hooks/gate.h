@@ -16,6 +16,7 @@ struct push {
 	size_t n;
 	const struct push_ref *deploy; /* the one that will be live; NULL: nothing is deployed */
 	bool plan;                     /* -o plan */
+	bool stage;                    /* -o stage */
 };
 
 /* Reads a hook's standard input and the push options (GIT_PUSH_OPTION_*). E_USAGE: unknown option.

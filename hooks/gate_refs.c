@@ -140,6 +140,9 @@ static int check_place(struct gate *g, const struct push_ref *ref, const char *s
 			     "%s: the node writes the releases itself; push a commit to %s, or "
 			     "`silver activate %s N`",
 			     shown, name_branch(g->deploy_ref), g->app->name);
+	if (str_starts(ref->name, "refs/staged/"))
+		return found(g, "%s: the node writes it itself: `git push -o stage silver %s`",
+			     shown, name_branch(g->deploy_ref));
 	if (str_starts(ref->name, "refs/heads/refs/"))
 		return found(g, "%s: did you mean '%s'?", shown, guess);
 	if (str_starts(ref->name, "refs/heads/") || str_starts(ref->name, "refs/tags/"))

@@ -148,6 +148,8 @@ static int receive(struct app *app, struct push *push, unstaged_fn unstaged, str
 	if (push_read(push, STDIN_FILENO, err) == -1 ||
 	    lock_take(app->lock_fd, app->user, app->node.lock_wait_ms, err) == -1)
 		return -1;
+	if (push->stage) /* no branch moved, and proc-receive has said what happened */
+		return 0;
 	result = activate_staged(app, push, &release, err);
 	reused = release.live;
 	if (result == 0) {

@@ -130,6 +130,15 @@ static int plan(struct pre_receive *p, struct error *err)
 	return error_set(err, E_REFUSED, "%s", "");
 }
 
+/* proc-receive has one answer for the push, and what it sets aside is one release. */
+static int check_stage(struct pre_receive *p, struct error *err)
+{
+	if (!p->push.stage || (p->push.deploy && p->push.n == 1))
+		return 0;
+	return error_set(err, E_USAGE,
+			 "-o stage is for the deploy branch, alone; push the others without it");
+}
+
 static int needs_release(struct pre_receive *p, struct error *err)
 {
 	(void)err;
@@ -145,13 +154,25 @@ static int choose_host(struct pre_receive *p, struct error *err)
 	return 0;
 }
 
+static int stage_commit(struct pre_receive *p, const struct push_ref *ref, bool *reused,
+			struct error *err)
+{
+	const char *branch = name_branch(ref->name);
+
+	*reused = false;
+	if (p->push.stage)
+		return transaction_stage_aside(&p->app, p->repo, ref->new_oid, branch, &p->ini,
+					       &p->staged, err);
+	return transaction_stage(&p->app, p->repo, ref->new_oid, branch, &p->ini, &p->staged,
+				 reused, err);
+}
+
 static int stage(struct pre_receive *p, struct error *err)
 {
 	const struct push_ref *ref = p->push.deploy;
 	bool reused;
 
-	if (transaction_stage(&p->app, p->repo, ref->new_oid, name_branch(ref->name), &p->ini,
-			      &p->staged, &reused, err) == -1)
+	if (stage_commit(p, ref, &reused, err) == -1)
 		return error_prefix(err, "staging %.7s", ref->new_oid);
 	p->is_staged = true;
 	return 0;
@@ -167,10 +188,13 @@ static int take_host(struct pre_receive *p, struct error *err)
 	return p->live.number == 0 ? location_take(&p->ini, err) : 0;
 }
 
+/* What is set aside is proc-receive's to mark, when the objects are there to stay. */
 static int intend(struct pre_receive *p, struct error *err)
 {
 	struct error later = ERROR_INIT;
 
+	if (p->push.stage)
+		return transaction_rest(&p->staged, err);
 	if (transaction_intend(&p->app, p->staged.number, err) == -1)
 		return -1;
 	account_close(&p->app.account, ACCOUNT_STAGED);
@@ -180,8 +204,8 @@ static int intend(struct pre_receive *p, struct error *err)
 }
 
 static const step_fn steps[] = {
-	read_push,     take_lock,   open_repo, recover, find_live, check,  plan,
-	needs_release, choose_host, stage,     prove,   take_host, intend,
+	read_push,   take_lock,     open_repo,   recover, find_live, check,     plan,
+	check_stage, needs_release, choose_host, stage,   prove,     take_host, intend,
 };
 
 static int run_steps(struct pre_receive *p, struct error *err)

@@ -43,19 +43,22 @@ static int read_refs(struct push *out, int fd, struct error *err)
 
 static int read_option(struct push *out, const char *option, struct error *err)
 {
-	static const char *const known[] = {"plan"};
+	static const char *const known[] = {"plan", "stage"};
+	autofree char *shown = name_printable(option), *hint = NULL;
 	const char *near = name_nearest(option, known, ARRAY_SIZE(known));
-	autofree char *shown = name_printable(option);
 
 	if (strcmp(option, "plan") == 0) {
 		out->plan = true;
 		return 0;
 	}
-	if (strcmp(option, "stage") == 0)
-		return error_set(err, E_USAGE,
-				 "push option 'stage' is not available in this version of Silver");
-	return error_set(err, E_USAGE, "unknown push option '%.100s'%s; there is one, `-o plan`",
-			 shown, near ? " (did you mean 'plan'?)" : "");
+	if (strcmp(option, "stage") == 0) {
+		out->stage = true;
+		return 0;
+	}
+	hint = near ? xasprintf(" (did you mean '%s'?)", near) : xstrdup("");
+	return error_set(err, E_USAGE,
+			 "unknown push option '%.100s'%s; there are `-o plan` and `-o stage`",
+			 shown, hint);
 }
 
 static int read_options(struct push *out, struct error *err)

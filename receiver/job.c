@@ -232,6 +232,7 @@ static void add_git_settings(struct launch *l, const struct node *node)
 		{"core.alternateRefsCommand", "/bin/true"},
 		{"pack.writeReverseIndex", "false"},
 		{"receive.maxInputSize", input},
+		{"receive.procReceiveRefs", "refs/heads"},
 	};
 
 	strv_addf(&l->env, "GIT_CONFIG_COUNT=%zu", ARRAY_SIZE(settings));
