@@ -620,7 +620,7 @@ static void a_spare_that_was_stopped_says_what_it_holds_and_goes_on(void **state
 	assert_int_equal(slot_prepare(&s->app, s->repo, 1, tree, &live, &stop, &work, &err), -1);
 	assert_int_equal(err.code, E_BUSY);
 	lay_out(s, 1, s->oid[0], NULL, &work);
-	for (long us = 200; us < 999999; us += us / 8) {
+	for (long us = 200; us < 999999; us *= 2) {
 		struct slot_work part;
 
 		stop_after_us(us);
