@@ -140,6 +140,10 @@ lint:
 bench: all
 	@B=$(B) QUICK='$(QUICK)' ROWS='$(ROWS)' tests/bench/run
 
+# Every call that changes the disk, killed and cut there (docs/DURABILITY.md); SHARD=1/8 for a part.
+sweep: all
+	B=$(B) CC='$(CC)' tests/sweep/run
+
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/hooks \
 		$(DESTDIR)$(SHAREDIR)/python/silversupport $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
@@ -164,5 +168,5 @@ clean:
 	rm -rf build build-*
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit e2e check lint bench install clean
+.PHONY: all unit e2e check lint bench sweep install clean
 .DELETE_ON_ERROR:

@@ -274,7 +274,7 @@ static void check_pack_name(const struct app *app, const struct strv *names, con
 		found(app, f, TEMPORARY, path, "a file that git did not finish");
 	} else if (str_ends(name, ".keep")) { /* a person may have put one, with other words */
 		if (fs_read_file(app->fd, path, KEEP_MAX, &text, &none) == 0 &&
-		    str_starts(strbuf_str(&text), "receive-pack "))
+		    (!*strbuf_str(&text) || str_starts(strbuf_str(&text), "receive-pack ")))
 			found(app, f, TEMPORARY, path, "the mark of a push that was killed");
 	} else if (str_starts(name, "pack-") && str_ends(name, ".pack")) {
 		memcpy(index + strlen(index) - strlen("pack"), "idx", sizeof("idx"));

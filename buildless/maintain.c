@@ -83,7 +83,8 @@ static int open_packs(const struct app *app, struct packs *p, struct error *err)
 /* What is left over */
 
 /* A push marks its pack until the refs have moved. It holds the lock meanwhile: a mark that we see
- * is nobody's. A person's mark has other words. */
+ * is nobody's. Its words are not synced, so after a power cut there may be none; a person's mark
+ * has others. */
 static bool is_stale_mark(int pack_fd, const char *name)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
@@ -91,7 +92,7 @@ static bool is_stale_mark(int pack_fd, const char *name)
 
 	return str_ends(name, ".keep") &&
 	       fs_read_file(pack_fd, name, KEEP_MAX, &text, &none) == 0 &&
-	       str_starts(strbuf_str(&text), "receive-pack ");
+	       (!*strbuf_str(&text) || str_starts(strbuf_str(&text), "receive-pack "));
 }
 
 static bool is_incomplete(const struct packs *p, const char *name)

@@ -27,6 +27,7 @@ enum rule {
 	USER,
 	REMAINS,
 	HOST,
+	HOST_LEFT,
 	NO_HOST,
 	SHUT,
 };
@@ -50,6 +51,9 @@ static const struct finding_rule rules[] = {
 		     "silver create APP finishes it; silver destroy APP --yes removes it then"},
 	[HOST] = {FINDING_DAMAGE, "hosts/HOST leads to ../apps/APP/current of an app",
 		  "remove it, and give the app its location again"},
+	[HOST_LEFT] = {FINDING_PENDING,
+		       "an app that goes, or comes, has its location last, or first",
+		       "the next start of the node removes it, or the next push makes the app"},
 	[NO_HOST] = {FINDING_PENDING, "an app has a location from its creation on",
 		     "silver create APP makes the first"},
 	[SHUT] = {FINDING_DAMAGE, "nginx may pass apps/APP, by an entry of its ACL",
@@ -243,6 +247,15 @@ static void check_remains(struct fsck *s, const char *parent)
 	}
 }
 
+/* Is something left of an app that is not there (destroy.h)? */
+static bool is_under_way(const struct fsck *s, const char *app)
+{
+	autofree char *fresh = xasprintf("apps/.%s.new", app);
+	autofree char *gone = xasprintf("apps/.%s.gone", app);
+
+	return fs_exists(s->node->fd, fresh) || fs_exists(s->node->fd, gone);
+}
+
 static void check_host(struct fsck *s, const char *host, struct strv *located)
 {
 	autofree char *path = xasprintf("hosts/%s", host), *app = NULL;
@@ -252,7 +265,8 @@ static void check_host(struct fsck *s, const char *host, struct strv *located)
 	    provision_app_of_host(s->node, host, &app, &err) == -1)
 		found(s, HOST, path, "%s", err.text);
 	else if (!strv_has(&s->apps, app))
-		found(s, HOST, path, "there is no app '%s'", app);
+		found(s, is_under_way(s, app) ? HOST_LEFT : HOST, path, "there is no app '%s'",
+		      app);
 	else
 		strv_add(located, app);
 }

@@ -175,6 +175,7 @@ clean_up() {
 			exit "$cu_status"
 		}
 	fi
+	${CLEAN_UP:+"$CLEAN_UP"} # a test's own
 	remove_users
 	wait_until 10 nothing_runs >/dev/null
 	rm -rf "$TMP"

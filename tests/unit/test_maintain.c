@@ -182,6 +182,7 @@ static void what_killed_gits_left_goes(void **state)
 	put_file(fd, "pack-1.pack", "old");
 	put_file(fd, "pack-1.rev", "old");
 	put_file(fd, "pack-2.keep", "receive-pack 12 on host\n");
+	put_file(fd, "pack-1.keep", ""); /* by a power cut */
 	put_file(fd, "pack-3.keep", "mine");
 	put_file(fd, "pack-3.pack", "mine");
 	put_file(fd, "pack-3.idx", "mine");
