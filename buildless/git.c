@@ -936,15 +936,39 @@ int repo_read_path(struct repo *repo, const char *tree, const char *path, size_t
 	return 0;
 }
 
-int repo_stat_path(struct repo *repo, const char *tree, const char *path,
-		   enum repo_entry_kind *kind, struct error *err)
+int repo_find_path(struct repo *repo, const char *tree, const char *path,
+		   enum repo_entry_kind *kind, char **found, struct error *err)
 {
-	autofree char *where = NULL;
 	struct repo_entry entry = {.name = NULL};
 
-	if (resolve_path(repo, tree, path, &entry, &where, err) == -1)
+	if (resolve_path(repo, tree, path, &entry, found, err) == -1) {
+		free(steal_ptr(found));
 		return -1;
+	}
 	if (kind)
 		*kind = entry.kind;
 	return 0;
+}
+
+int repo_stat_path(struct repo *repo, const char *tree, const char *path,
+		   enum repo_entry_kind *kind, struct error *err)
+{
+	autofree char *found = NULL;
+
+	return repo_find_path(repo, tree, path, kind, &found, err);
+}
+
+int repo_has_entry(struct repo *repo, const char *tree, const char *path, struct error *err)
+{
+	autotree git_tree *root = NULL;
+	git_tree_entry *entry = NULL;
+	int r;
+
+	if (lookup_tree(repo, tree, &root, err) == -1)
+		return -1;
+	r = root ? git_tree_entry_bypath(&entry, root, path) : GIT_ENOTFOUND;
+	git_tree_entry_free(entry);
+	if (r < 0 && r != GIT_ENOTFOUND)
+		return fail(err, r, "look into the tree for", path);
+	return r == 0;
 }
