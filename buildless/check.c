@@ -4,6 +4,7 @@
 #include "buildless/check_appini.h"
 #include "buildless/links.h"
 #include "buildless/release.h"
+#include "buildless/slot.h"
 #include "buildless/space.h"
 #include "common/names.h"
 
@@ -136,55 +137,86 @@ static int check_entries(struct check *c, const char *old_tree, struct error *er
 	return links_check(links, err);
 }
 
-static int run_checks(struct check *c, const char *app, const char *old_tree, struct appini *ini,
-		      struct error *err)
+/* Before anything is touched: where does every path that an installer left lead? */
+static int check_paths(struct check *c, const char *old_tree, const struct relocation *known,
+		       struct strv *places, struct error *err)
+{
+	const struct relocation_report report = {c->errors, c->warnings, places};
+	autorelocation struct relocation r = RELOCATION_INIT;
+
+	if (relocation_plan(c->repo, known, old_tree, c->tree, &r, &report, err) == 0)
+		return 0;
+	return err->code == E_REFUSED ? 0 : -1; /* check_entries() has told of such a tree */
+}
+
+void check_report_release(struct check_report *report)
+{
+	strv_free_p(&report->errors);
+	strv_free_p(&report->warnings);
+	strv_free_p(&report->relocated);
+	free(steal_ptr(&report->no_room));
+}
+
+static int run_checks(struct check *c, const char *app, const char *old_tree,
+		      const struct relocation *known, struct appini *ini,
+		      struct check_report *report, struct error *err)
 {
 	*ini = (struct appini){0};
+	c->errors = &report->errors;
+	c->warnings = &report->warnings;
 	if (check_appini(c->repo, app, c->tree, ini, c->errors, c->warnings, err) == -1 ||
-	    check_entries(c, old_tree, err) == -1)
+	    check_entries(c, old_tree, err) == -1 ||
+	    check_paths(c, old_tree, known, &report->relocated, err) == -1)
 		return error_prefix(err, "checking the tree");
 	return 0;
 }
 
-int check_tree(struct repo *repo, const struct app *app, const char *old_tree, const char *new_tree,
-	       struct appini *ini, struct strv *errors, struct strv *warnings, struct error *err)
+int check_tree(struct repo *repo, const struct app *app, const char *old_tree,
+	       const struct relocation *relocation, const char *new_tree, struct appini *ini,
+	       struct check_report *report, struct error *err)
 {
-	struct check c = {.repo = repo, .tree = new_tree, .errors = errors, .warnings = warnings};
+	struct check c = {.repo = repo, .tree = new_tree};
 
-	return run_checks(&c, app->name, old_tree, ini, err);
+	return run_checks(&c, app->name, old_tree, relocation, ini, report, err);
 }
 
-/* The tree of the live release; "" while nothing is live. */
-static int live_tree(const struct app *app, char tree[OID_HEX], struct error *err)
+/* The tree of the live release, "" while nothing is live; known: its slot says how it was
+ * relocated. */
+static int live_tree(const struct app *app, char tree[OID_HEX], struct relocation *relocation,
+		     bool *known, struct error *err)
 {
 	autorelease struct release_info live = RELEASE_INFO_INIT;
 	unsigned current = release_current(app);
 
 	*tree = '\0';
+	*known = false;
 	if (!current)
 		return 0;
 	if (release_read(app, current, &live, err) == -1)
 		return -1;
 	memcpy(tree, live.tree, OID_HEX);
+	*known = slot_read_relocation(app, live.slot, tree, relocation);
 	return 0;
 }
 
 int check_commit(struct repo *repo, const struct app *app, const char *oid, struct appini *ini,
-		 struct strv *errors, struct strv *warnings, char **no_room, struct error *err)
+		 struct check_report *report, struct error *err)
 {
-	struct check c = {.repo = repo, .errors = errors, .warnings = warnings};
+	autorelocation struct relocation relocation = RELOCATION_INIT;
+	struct check c = {.repo = repo};
 	struct repo_commit commit;
 	char live[OID_HEX];
+	bool known;
 	int result;
 
-	*no_room = NULL;
 	*ini = (struct appini){0};
-	if (live_tree(app, live, err) == -1 || repo_read_commit(repo, oid, &commit, err) == -1)
+	if (live_tree(app, live, &relocation, &known, err) == -1 ||
+	    repo_read_commit(repo, oid, &commit, err) == -1)
 		return -1;
 	c.tree = commit.tree;
-	result = run_checks(&c, app->name, live, ini, err);
+	result = run_checks(&c, app->name, live, known ? &relocation : NULL, ini, report, err);
 	if (result == 0)
-		*no_room = space_problem(app, commit.tree, &c.need);
+		report->no_room = space_problem(app, commit.tree, &c.need);
 	repo_commit_release(&commit);
 	return result;
 }

@@ -958,7 +958,8 @@ int repo_stat_path(struct repo *repo, const char *tree, const char *path,
 	return repo_find_path(repo, tree, path, kind, &found, err);
 }
 
-int repo_has_entry(struct repo *repo, const char *tree, const char *path, struct error *err)
+int repo_find_entry(struct repo *repo, const char *tree, const char *path, struct repo_entry *out,
+		    struct error *err)
 {
 	autotree git_tree *root = NULL;
 	git_tree_entry *entry = NULL;
@@ -967,8 +968,12 @@ int repo_has_entry(struct repo *repo, const char *tree, const char *path, struct
 	if (lookup_tree(repo, tree, &root, err) == -1)
 		return -1;
 	r = root ? git_tree_entry_bypath(&entry, root, path) : GIT_ENOTFOUND;
-	git_tree_entry_free(entry);
 	if (r < 0 && r != GIT_ENOTFOUND)
 		return fail(err, r, "look into the tree for", path);
-	return r == 0;
+	if (r < 0)
+		return 0;
+	fill_entry(entry, out);
+	out->name = "";
+	git_tree_entry_free(entry);
+	return 1;
 }

@@ -89,9 +89,9 @@ MUST_CHECK int repo_stat_path(struct repo *repo, const char *tree, const char *p
 /* The same; *found is where it ends, the caller's. */
 MUST_CHECK int repo_find_path(struct repo *repo, const char *tree, const char *path,
 			      enum repo_entry_kind *kind, char **found, struct error *err);
-/* Is there an entry of this very path, no link followed? 1, 0, or -1. */
-MUST_CHECK int repo_has_entry(struct repo *repo, const char *tree, const char *path,
-			      struct error *err);
+/* Is there an entry of this very path, no link followed? 1, 0, or -1. out->name is "". */
+MUST_CHECK int repo_find_entry(struct repo *repo, const char *tree, const char *path,
+			       struct repo_entry *out, struct error *err);
 
 /* The differences of two trees, compared by oid, equal subtrees skipped; "" is the empty tree.
  * Called once for each path that differs, parents before children; was/now is NULL where there is

@@ -1,5 +1,6 @@
 #include "buildless/layout.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -36,6 +37,9 @@ struct layout {
 	int64_t stamp;
 	const volatile sig_atomic_t *stop; /* NULL: never */
 	bool stopped;
+	const struct relocation *relocation,
+		*live_relocation; /* of the new tree, of the live one */
+	struct strv relocated;    /* files of `relocation` that were written */
 };
 
 /* One directory on the way: its descriptor, and the same directory of the live slot. */
@@ -201,16 +205,58 @@ static int write_deep_file(struct level *level, const struct repo_entry *now, st
 	return r;
 }
 
+/* NULL: its content is the blob's. *same: what the live slot has of this blob came out alike. */
+static const struct relocation_file *find_relocated(struct layout *l, const char *name, bool *same)
+{
+	const struct relocation_file *file;
+	size_t len = l->path.len;
+
+	*same = true;
+	if (l->relocation->n == 0 && l->live_relocation->n == 0)
+		return NULL;
+	strbuf_addstr(&l->path, name);
+	file = relocation_find(l->relocation, l->path.buf);
+	*same = relocation_same_file(l->live_relocation, l->relocation, l->path.buf);
+	if (file)
+		strv_add(&l->relocated, l->path.buf);
+	path_cut(l, len);
+	return file && strcmp(file->in, file->out) != 0 ? file : NULL;
+}
+
+static int write_relocated(struct level *level, const struct repo_entry *now,
+			   const struct relocation_file *file, struct error *err)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+					  {.tv_sec = (time_t)level->layout->stamp}};
+	mode_t mode = now->kind == REPO_ENTRY_EXEC ? 0755 : 0644;
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct layout *l = level->layout;
+	autoclose int fd = -1;
+
+	if (relocation_text(l->repo, l->relocation, file, &text, err) == -1 ||
+	    fs_open(level->fd, now->name, O_WRONLY | O_CREAT | O_EXCL, mode, &fd, err) == -1 ||
+	    fs_write_all(fd, text.buf, text.len, err) == -1)
+		return -1;
+	if (futimens(fd, times) == -1) /* as of every file: see blobs.c */
+		return error_sys(err, errno, "cannot set the time of '%s'", file->path);
+	sync_set_add(&l->sync, steal_fd(&fd));
+	return 0;
+}
+
 static int write_file(struct level *level, const struct repo_entry *now, struct error *err)
 {
 	struct layout *l = level->layout;
 	size_t len = l->path.len;
+	bool same;
+	const struct relocation_file *relocated = find_relocated(l, now->name, &same);
 
-	if (link_from_live(level, now)) {
+	if (same && link_from_live(level, now)) {
 		l->work->linked++;
 		return 0;
 	}
 	l->work->written++;
+	if (relocated)
+		return write_relocated(level, now, relocated, err);
 	if (len + strlen(now->name) > PATH_BYTES)
 		return write_deep_file(level, now, err);
 	strbuf_addstr(&l->path, now->name);
@@ -384,6 +430,7 @@ struct order {
 	const volatile sig_atomic_t *stop;
 	bool stopped;
 	char between[OID_HEX]; /* then: the tree that it holds now; "" is an empty directory */
+	struct relocation relocation, held_relocation, live_relocation;
 };
 
 static int open_live(const struct order *o, struct level *top, struct error *err)
@@ -409,11 +456,25 @@ static int apply_at(struct order *o, struct layout *l, struct level *top, const 
 	return write_blobs(l, err);
 }
 
+/* Only of a whole tree can it be said that nothing is missing. */
+static int check_relocated(const struct order *o, const struct layout *l, int slot_fd,
+			   struct error *err)
+{
+	if (o->stopped)
+		return 0;
+	return relocation_check(o->repo, &o->relocation, &l->relocated, slot_fd, err);
+}
+
 /* The slot's directory from old_tree to the new one, or to o->between, on disk. */
 static int apply(struct order *o, const char *name, const char *old_tree, struct slot_work *work,
 		 struct error *err)
 {
-	struct layout l = {.repo = o->repo, .work = work, .stamp = o->stamp, .stop = o->stop};
+	struct layout l = {.repo = o->repo,
+			   .work = work,
+			   .stamp = o->stamp,
+			   .stop = o->stop,
+			   .relocation = &o->relocation,
+			   .live_relocation = &o->live_relocation};
 	struct level top = {.layout = &l, .fd = -1, .live_fd = -1};
 	autoclose int slot_fd = -1;
 	int64_t start = clock_ms(), applied;
@@ -425,6 +486,8 @@ static int apply(struct order *o, const char *name, const char *old_tree, struct
 	if (r == 0)
 		r = apply_at(o, &l, &top, name, old_tree, err);
 	umask(mask);
+	if (r == 0)
+		r = check_relocated(o, &l, slot_fd, err);
 	applied = clock_ms();
 	if (r == 0)
 		r = sync_set_finish(&l.sync, slot_fd, err);
@@ -432,6 +495,7 @@ static int apply(struct order *o, const char *name, const char *old_tree, struct
 	work->sync_ms = clock_ms() - applied;
 	sync_set_close(&l.sync);
 	strbuf_release(&l.path);
+	strv_free_p(&l.relocated);
 	blobs_free(l.blobs);
 	repo_tree_free(top.live);
 	fd_close(&top.live_fd);
@@ -442,12 +506,17 @@ static int apply(struct order *o, const char *name, const char *old_tree, struct
 static int record_clean(const struct order *o, const char *tree, uint64_t files, struct error *err)
 {
 	autofree char *record = xasprintf("%u.ini", o->number);
+	autorelocation struct relocation between = RELOCATION_INIT;
 	autostrbuf struct strbuf text = STRBUF_INIT;
 
+	if (o->stopped && relocation_between(o->repo, tree, &o->held_relocation, &o->relocation,
+					     &between, err) == -1)
+		return -1;
 	strbuf_addstr(&text, "[slot]\n");
 	ini_add(&text, "tree", tree);
 	ini_addf(&text, "files", "%llu", (unsigned long long)files);
 	ini_addf(&text, "stamp", "%lld", (long long)o->stamp);
+	relocation_format(o->stopped ? &between : &o->relocation, &text);
 	return fs_replace_file(o->slots_fd, record, text.buf, text.len, 0644, err);
 }
 
@@ -484,13 +553,47 @@ static int layout_from(struct order *o, const struct slot *held, struct slot_wor
 			  : 0;
 }
 
+/* What the new tree's files become, from what those of the live slot became (the check of the tree
+ * came to its result from there), else from those of this slot. *held: where its files would have
+ * to come out otherwise it is NULL from now on. */
+static int plan_relocation(const struct app *app, struct order *o, const struct slot **held,
+			   struct error *err)
+{
+	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
+	const struct relocation_report report = {&errors, &warnings, NULL};
+	const struct relocation *base = NULL;
+	const char *base_tree = "";
+
+	if (*held && !slot_read_relocation(app, o->number, (*held)->tree, &o->held_relocation))
+		*held = NULL;
+	if (*held) {
+		base = &o->held_relocation;
+		base_tree = (*held)->tree;
+	}
+	if (o->live &&
+	    slot_read_relocation(app, o->live->number, o->live->tree, &o->live_relocation)) {
+		base = &o->live_relocation;
+		base_tree = o->live->tree;
+	} else {
+		o->live = NULL;
+	}
+	if (relocation_plan(o->repo, base, base_tree, o->tree, &o->relocation, &report, err) == -1)
+		return err->code == E_REFUSED ? 0 : -1; /* applying will refuse it, by name */
+	if (errors.n)
+		return error_set(err, E_REFUSED, "%s", errors.v[0]);
+	if (*held && !relocation_agrees(&o->held_relocation, &o->relocation))
+		*held = NULL;
+	return 0;
+}
+
 static int lay_out(const struct app *app, struct order *o, const struct slot *held,
 		   struct slot_work *work, struct error *err)
 {
 	autoclose int slots_fd = -1;
 	int r = -1;
 
-	if (slot_take(app, o->number, false, &o->stamp, err) == -1 ||
+	if (plan_relocation(app, o, &held, err) == -1 ||
+	    slot_take(app, o->number, false, &o->stamp, err) == -1 ||
 	    fs_open_dir(app->fd, "slots", &slots_fd, err) == -1)
 		return -1;
 	o->slots_fd = slots_fd;
@@ -509,6 +612,7 @@ int slot_prepare(const struct app *app, struct repo *repo, unsigned number, cons
 	struct error unclean = ERROR_INIT;
 	struct slot held;
 	bool clean = slot_read(app, number, &held, &unclean) == 0;
+	int r;
 
 	if (clean && strcmp(held.tree, tree) == 0) {
 		*work = (struct slot_work){.files = held.files};
@@ -516,9 +620,11 @@ int slot_prepare(const struct app *app, struct repo *repo, unsigned number, cons
 	}
 	if (live && live->clean && live->number != number)
 		o.live = live;
-	if (lay_out(app, &o, clean ? &held : NULL, work, err) == -1)
-		return error_prefix(err, "laying out slot %u", number);
-	return 0;
+	r = lay_out(app, &o, clean ? &held : NULL, work, err);
+	relocation_release(&o.relocation);
+	relocation_release(&o.held_relocation);
+	relocation_release(&o.live_relocation);
+	return r == -1 ? error_prefix(err, "laying out slot %u", number) : 0;
 }
 
 int slot_layout(const struct app *app, struct repo *repo, unsigned number, const char *tree,

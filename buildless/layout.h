@@ -19,7 +19,8 @@ struct slot_work {
  * holds, or everything where that is unknown (such content is moved aside as slots/.trash-*). Blobs
  * that the slot `live` (NULL: none) has at the same path are linked from there. In any case the
  * slot is taken (slot_take()). On disk on return 0. E_REFUSED: the tree holds what may not be in a
- * slot; the slot is dirty then, as after any error. */
+ * slot; the slot is dirty then, as after any error, or was not touched. Absolute paths of
+ * the old machine are relocated (relocation.h); the record says so, too. */
 MUST_CHECK int slot_layout(const struct app *app, struct repo *repo, unsigned number,
 			   const char *tree, const struct slot *live, struct slot_work *work,
 			   struct error *err);

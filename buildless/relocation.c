@@ -70,7 +70,8 @@ static int tree_has(void *ctx, const char *path, bool follow, struct error *err)
 	const char *slash = strrchr(path, '/');
 	autofree char *dir = NULL, *real = NULL, *entry = NULL;
 	enum repo_entry_kind kind;
-	int there = repo_has_entry(p->repo, p->tree, path, err);
+	struct repo_entry found;
+	int there = repo_find_entry(p->repo, p->tree, path, &found, err);
 
 	if (there != 0 || !follow || !slash)
 		return there;
@@ -79,7 +80,7 @@ static int tree_has(void *ctx, const char *path, bool follow, struct error *err)
 	if (there != 1 || kind != REPO_ENTRY_TREE)
 		return there == -1 ? -1 : 0;
 	entry = xasprintf("%s%s%s", real, *real ? "/" : "", slash + 1);
-	return repo_has_entry(p->repo, p->tree, entry, err);
+	return repo_find_entry(p->repo, p->tree, entry, &found, err);
 }
 
 static int find_site(struct plan *p, struct error *err)
@@ -459,6 +460,42 @@ bool relocation_agrees(const struct relocation *held, const struct relocation *w
 			return false;
 	}
 	return true;
+}
+
+/* Adds those of a list whose blob the tree has, and that are not there yet. */
+static int add_present(struct repo *repo, const char *tree, const struct relocation *from,
+		       struct relocation *out, struct error *err)
+{
+	size_t before = out->n;
+
+	for (size_t i = 0; i < from->n; i++) {
+		const struct relocation_file *file = &from->v[i];
+		const struct relocation known = {.v = out->v, .n = before};
+		struct repo_entry entry;
+		int there = repo_find_entry(repo, tree, file->path, &entry, err);
+
+		if (there == -1)
+			return -1;
+		if (there == 0 || strcmp(entry.oid, file->in) != 0 ||
+		    relocation_find(&known, file->path))
+			continue;
+		out->v[out->n] = *file;
+		out->v[out->n++].path = xstrdup(file->path);
+	}
+	qsort(out->v, out->n, sizeof(*out->v), by_path);
+	return 0;
+}
+
+int relocation_between(struct repo *repo, const char *tree, const struct relocation *held,
+		       const struct relocation *wanted, struct relocation *out, struct error *err)
+{
+	*out = (struct relocation)RELOCATION_INIT;
+	out->site = xstrdup(wanted->site ? wanted->site : "");
+	out->root = wanted->root ? xstrdup(wanted->root) : NULL;
+	out->v = xcalloc(held->n + wanted->n + 1, sizeof(*out->v));
+	if (add_present(repo, tree, wanted, out, err) == -1)
+		return -1;
+	return add_present(repo, tree, held, out, err);
 }
 
 int relocation_text(struct repo *repo, const struct relocation *r,

@@ -48,6 +48,10 @@ bool relocation_agrees(const struct relocation *held, const struct relocation *w
 /* The same for one path. */
 bool relocation_same_file(const struct relocation *held, const struct relocation *wanted,
 			  const char *path);
+/* Of a tree that is part of one and part of the other, file by file. */
+MUST_CHECK int relocation_between(struct repo *repo, const char *tree,
+				  const struct relocation *held, const struct relocation *wanted,
+				  struct relocation *out, struct error *err);
 /* The content of a file as it is laid out. */
 MUST_CHECK int relocation_text(struct repo *repo, const struct relocation *r,
 			       const struct relocation_file *file, struct strbuf *out,

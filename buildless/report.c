@@ -40,6 +40,11 @@ void report_findings(const struct strv *errors, const struct strv *warnings)
 	report_list(errors, "");
 }
 
+void report_places(const struct strv *places, const char *doing)
+{
+	report_list(places, doing);
+}
+
 void report_problem(const struct error *err, const char *doing)
 {
 	report_step("%s: %s", doing, err->text);

@@ -13,6 +13,8 @@ void report_problem(const struct error *err, const char *doing);
 /* Warnings first, then errors, at most REPORT_FINDINGS_MAX of each, then how many more there are.
  */
 void report_findings(const struct strv *errors, const struct strv *warnings);
+/* "DOING lib/python/x.pth:3", a line each, at most REPORT_FINDINGS_MAX. */
+void report_places(const struct strv *places, const char *doing);
 /* The account and the outcome, and writes the account down:
  *
  *	received 42 ms, checked 3.1 ms, 3 of 50 112 files 8.0 ms, synced 4.0 ms, ...

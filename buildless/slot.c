@@ -31,8 +31,9 @@ int slot_read(const struct app *app, unsigned number, struct slot *out, struct e
 	tree = ini_get(&ini, "slot", "tree");
 	files = ini_get(&ini, "slot", "files");
 	stamp = ini_get(&ini, "slot", "stamp");
-	if (!tree || !name_is_oid(tree) || !files || !str_to_uint(files, FILES_MAX, &out->files) ||
-	    !stamp || !str_to_uint(stamp, INT64_MAX - 1, &seconds) ||
+	if (!tree || !name_is_oid(tree) || !ini_get(&ini, "relocation", "files") || !files ||
+	    !str_to_uint(files, FILES_MAX, &out->files) || !stamp ||
+	    !str_to_uint(stamp, INT64_MAX - 1, &seconds) ||
 	    fstatat(app->fd, record, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return error_set(err, E_NOTFOUND, "'%s' is no record of a slot", record);
 	memcpy(out->tree, tree, OID_HEX);
@@ -40,6 +41,21 @@ int slot_read(const struct app *app, unsigned number, struct slot *out, struct e
 	out->stamp = (int64_t)seconds;
 	out->clean = true;
 	return 0;
+}
+
+bool slot_read_relocation(const struct app *app, unsigned number, const char *tree,
+			  struct relocation *out)
+{
+	autofree char *record = xasprintf("slots/%u.ini", number);
+	struct error ignored = ERROR_INIT;
+	autoini struct ini ini = INI_INIT;
+	const char *held;
+
+	*out = (struct relocation)RELOCATION_INIT;
+	if (ini_read(app->fd, record, &ini, &ignored) == -1)
+		return false;
+	held = ini_get(&ini, "slot", "tree");
+	return held && strcmp(held, tree) == 0 && relocation_parse(&ini, out);
 }
 
 static int by_number(const void *a, const void *b)

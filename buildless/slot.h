@@ -16,6 +16,7 @@
 #pragma once
 #include "buildless/app.h"
 #include "buildless/git.h"
+#include "buildless/relocation.h"
 
 struct slot {
 	unsigned number;
@@ -31,6 +32,9 @@ MUST_CHECK int slot_list(const struct app *app, struct slot **out, size_t *n, st
 /* E_NOTFOUND: no such slot, or it is not clean. */
 MUST_CHECK int slot_read(const struct app *app, unsigned number, struct slot *out,
 			 struct error *err);
+/* How `tree` was relocated in a clean slot; false: it holds another, or is not clean. */
+bool slot_read_relocation(const struct app *app, unsigned number, const char *tree,
+			  struct relocation *out);
 /* A slot that no release leads to, and that holds the tree with the fewest differences from `tree`;
  * among equals the most recently used. *new if there is none, then it is the lowest free number. */
 MUST_CHECK int slot_choose(const struct app *app, struct repo *repo, const char *tree,

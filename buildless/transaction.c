@@ -31,21 +31,23 @@ int transaction_deploy_ref(struct repo *repo, char **out, struct error *err)
 int transaction_check(struct app *app, struct repo *repo, const char *commit, struct appini *ini,
 		      struct error *err)
 {
-	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
-	autofree char *no_room = NULL;
-	int result = check_commit(repo, app, commit, ini, &errors, &warnings, &no_room, err);
+	autocheck struct check_report report = CHECK_REPORT_INIT;
+	int result = check_commit(repo, app, commit, ini, &report, err);
+	size_t errors = report.errors.n;
 
 	account_close(&app->account, ACCOUNT_CHECKED);
-	report_findings(&errors, &warnings);
-	if (result == 0 && errors.n == 0 && !no_room)
+	report_findings(&report.errors, &report.warnings);
+	if (result == 0 && errors == 0 && !report.no_room) {
+		report_places(&report.relocated, "relocated ");
 		return 0;
+	}
 	appini_release(ini);
 	if (result == -1)
 		return -1;
-	if (errors.n == 0) /* the machine is at fault: recovery tries again */
-		return error_set(err, E_SYSTEM, "%s", no_room);
+	if (errors == 0) /* the machine is at fault: recovery tries again */
+		return error_set(err, E_SYSTEM, "%s", report.no_room);
 	return error_set(err, E_REFUSED, "commit %.7s cannot be deployed: %zu problem%s", commit,
-			 errors.n, errors.n == 1 ? "" : "s");
+			 errors, errors == 1 ? "" : "s");
 }
 
 int transaction_deploy(struct app *app, struct repo *repo, const char *commit, const char *branch,

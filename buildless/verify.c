@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "buildless/slot.h"
 #include "common/fs.h"
 
 #define CHUNK_FILES  32 /* what a thread takes at once: small enough that all end together */
@@ -35,7 +36,8 @@ struct finding {
 };
 
 struct verify {
-	struct repo *repo; /* the walking thread's */
+	struct repo *repo;                   /* the walking thread's */
+	const struct relocation *relocation; /* too: what the slot has otherwise than the commit */
 	const struct verify_watch *watch;
 	pthread_mutex_t mutex; /* of all that follows */
 	pthread_cond_t changed;
@@ -270,6 +272,19 @@ static int flush(struct level *level, struct error *err)
 	return c ? push(level->v, c, err) : 0;
 }
 
+/* The blob that the slot should have. */
+static const char *expected_blob(const struct level *level, const struct repo_entry *e)
+{
+	const struct relocation_file *file;
+	autofree char *path = NULL;
+
+	if (level->v->relocation->n == 0)
+		return e->oid;
+	path = xasprintf("%s%s", level->dir->path, e->name);
+	file = relocation_find(level->v->relocation, path);
+	return file && strcmp(file->in, e->oid) == 0 ? file->out : e->oid;
+}
+
 static int add_file(struct level *level, const struct repo_entry *e, struct error *err)
 {
 	struct chunk *c = level->chunk;
@@ -282,7 +297,7 @@ static int add_file(struct level *level, const struct repo_entry *e, struct erro
 		pthread_mutex_unlock(&level->v->mutex);
 	}
 	c->file[c->n].name = xstrdup(e->name);
-	memcpy(c->file[c->n].oid, e->oid, OID_HEX);
+	memcpy(c->file[c->n].oid, expected_blob(level, e), OID_HEX);
 	c->file[c->n++].kind = e->kind;
 	return c->n == CHUNK_FILES ? flush(level, err) : 0;
 }
@@ -398,12 +413,17 @@ int verify_slot(const struct app *app, struct repo *repo, unsigned slot, const c
 		const struct verify_watch *watch, uint64_t *files, struct error *err)
 {
 	autofree char *path = xasprintf("slots/%u", slot);
-	struct verify v = {.repo = repo, .watch = watch, .last = &v.first};
+	autorelocation struct relocation relocation = RELOCATION_INIT;
+	struct verify v = {
+		.repo = repo, .relocation = &relocation, .watch = watch, .last = &v.first};
 	int fd, r;
 
 	*files = 0;
 	if (fs_open_dir(app->fd, path, &fd, err) == -1)
 		return -1;
+	/* a slot without a record is told of elsewhere; its files must be the commit's, then */
+	if (!slot_read_relocation(app, slot, tree, &relocation))
+		relocation = (struct relocation)RELOCATION_INIT;
 	pthread_mutex_init(&v.mutex, NULL);
 	pthread_cond_init(&v.changed, NULL);
 	r = verify(&v, fd, tree, err);

@@ -19,6 +19,7 @@ struct pre_receive {
 	struct release_info staged;
 	bool is_staged, planned;
 	struct appini ini;
+	struct check_report report;
 };
 
 /* 0: go on; 1: the end, and the push is taken; -1: refused. */
@@ -86,34 +87,30 @@ static int find_live(struct pre_receive *p, struct error *err)
 	return err->code == E_NOTFOUND ? 0 : -1;
 }
 
-static int check_deploy(struct pre_receive *p, struct strv *errors, struct strv *warnings,
-			struct error *err)
+static int check_deploy(struct pre_receive *p, struct error *err)
 {
-	autofree char *no_room = NULL;
-
-	if (check_commit(p->repo, &p->app, p->push.deploy->new_oid, &p->ini, errors, warnings,
-			 &no_room, err) == -1)
+	if (check_commit(p->repo, &p->app, p->push.deploy->new_oid, &p->ini, &p->report, err) == -1)
 		return -1;
-	if (no_room)
-		strv_add(errors, no_room);
+	if (p->report.no_room)
+		strv_add(&p->report.errors, p->report.no_room);
 	if (p->live.number == 0)
-		location_check(&p->app, &p->ini, errors);
+		location_check(&p->app, &p->ini, &p->report.errors);
 	return 0;
 }
 
 static int check(struct pre_receive *p, struct error *err)
 {
-	autostrv struct strv errors = STRV_INIT, warnings = STRV_INIT;
+	struct strv *errors = &p->report.errors, *warnings = &p->report.warnings;
 
-	if (gate_refs(&p->push, p->repo, &p->app, &errors, &warnings, err) == -1)
+	if (gate_refs(&p->push, p->repo, &p->app, errors, warnings, err) == -1)
 		return -1;
 	/* a deploy ref that is itself refused may name no commit */
-	if (errors.n == 0 && p->push.deploy && check_deploy(p, &errors, &warnings, err) == -1)
+	if (errors->n == 0 && p->push.deploy && check_deploy(p, err) == -1)
 		return -1;
-	report_findings(&errors, &warnings);
-	if (errors.n && p->push.n > 1)
+	report_findings(errors, warnings);
+	if (errors->n && p->push.n > 1)
 		report_step("a push is refused as a whole: none of its %zu refs moves", p->push.n);
-	if (errors.n)
+	if (errors->n)
 		return error_set(err, E_REFUSED, "%s", ""); /* all is said */
 	step_done(p, ACCOUNT_CHECKED, "checked");
 	return 0;
@@ -126,6 +123,7 @@ static int plan(struct pre_receive *p, struct error *err)
 	if (plan_say(&p->app, p->repo, &p->push, p->live.number ? &p->live : NULL, &p->ini, err) ==
 	    -1)
 		return -1;
+	report_places(&p->report.relocated, "plan: relocates ");
 	p->planned = true;
 	return error_set(err, E_REFUSED, "%s", "");
 }
@@ -175,6 +173,8 @@ static int stage(struct pre_receive *p, struct error *err)
 	if (stage_commit(p, ref, &reused, err) == -1)
 		return error_prefix(err, "staging %.7s", ref->new_oid);
 	p->is_staged = true;
+	if (!reused)
+		report_places(&p->report.relocated, "relocated ");
 	return 0;
 }
 
@@ -256,6 +256,7 @@ int pre_receive(void)
 	appini_release(&p.ini);
 	release_info_release(&p.live);
 	release_info_release(&p.staged);
+	check_report_release(&p.report);
 	repo_free(p.repo);
 	push_release(&p.push);
 	app_release(&p.app);

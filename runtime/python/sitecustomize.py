@@ -15,7 +15,8 @@ def _is_system_packages(path):
 
 def _add_app(app):
     before = list(sys.path)
-    site.addsitedir(os.path.join(app, "lib", "python"))
+    # where its links lead: the lines of a .pth file are relative to the directory that it really is in
+    site.addsitedir(os.path.realpath(os.path.join(app, "lib", "python")))
     added = [path for path in sys.path if path not in before]
     src = os.path.join(app, "src")
     if os.path.isdir(src) and src not in sys.path:

@@ -5,7 +5,7 @@
 
 struct checked {
 	struct repo *repo;
-	struct strv errors, warnings;
+	struct check_report report;
 	struct appini ini;
 };
 
@@ -17,8 +17,8 @@ static void check_from(const struct git_tmp *g, const char *old_tree, const char
 
 	*out = (struct checked){0};
 	if (repo_open(&out->repo, g->repo, false, &err) == -1 ||
-	    check_tree(out->repo, &app, old_tree, tree, &out->ini, &out->errors, &out->warnings,
-		       &err) == -1) {
+	    check_tree(out->repo, &app, old_tree, NULL, tree, &out->ini, &out->report, &err) ==
+		    -1) {
 		print_error("%s\n", err.text);
 		fail();
 	}
@@ -27,8 +27,7 @@ static void check_from(const struct git_tmp *g, const char *old_tree, const char
 static void checked_release(struct checked *r)
 {
 	appini_release(&r->ini);
-	strv_free_p(&r->errors);
-	strv_free_p(&r->warnings);
+	check_report_release(&r->report);
 	repo_free(r->repo);
 }
 
@@ -58,10 +57,10 @@ static void assert_refused(const struct git_tmp *g, const char *old_tree, const 
 
 	check_from(g, old_tree, tree, &r);
 	for (size_t i = 0; i < n; i++)
-		assert_has(&r.errors, texts[i]);
-	for (size_t i = n; i < r.errors.n; i++)
-		print_error("  %s\n", r.errors.v[i]);
-	assert_int_equal(r.errors.n, n);
+		assert_has(&r.report.errors, texts[i]);
+	for (size_t i = n; i < r.report.errors.n; i++)
+		print_error("  %s\n", r.report.errors.v[i]);
+	assert_int_equal(r.report.errors.n, n);
 	checked_release(&r);
 }
 
@@ -74,9 +73,9 @@ static void assert_taken(const struct git_tmp *g, const char *old_tree, const ch
 	struct checked r;
 
 	check_from(g, old_tree, tree, &r);
-	for (size_t i = 0; i < r.errors.n; i++)
-		print_error("%s\n", r.errors.v[i]);
-	assert_int_equal(r.errors.n, 0);
+	for (size_t i = 0; i < r.report.errors.n; i++)
+		print_error("%s\n", r.report.errors.v[i]);
+	assert_int_equal(r.report.errors.n, 0);
 	checked_release(&r);
 }
 
@@ -132,7 +131,7 @@ static void app_ini_may_be_a_link_in_the_tree(void **state)
 	git_link(g, "app.ini", "src/blog/app.ini");
 	git_tree(g, tree);
 	check_from(g, "", tree, &r);
-	assert_int_equal(r.errors.n, 0);
+	assert_int_equal(r.report.errors.n, 0);
 	assert_string_equal(r.ini.run.runner, "src/blog/app.py");
 	checked_release(&r);
 	git_link(g, "app.ini", "src/app.ini");
@@ -201,13 +200,13 @@ static void a_module_that_is_not_found_is_only_a_warning(void **state)
 	git_put(g, "app.ini", "[production]\nrunner = shop.wsgi:application\n");
 	git_tree(g, tree);
 	check_from(g, "", tree, &r);
-	assert_int_equal(r.errors.n, 0);
-	assert_has(&r.warnings, "app.ini:2: no module 'shop.wsgi' at the top of the tree");
+	assert_int_equal(r.report.errors.n, 0);
+	assert_has(&r.report.warnings, "app.ini:2: no module 'shop.wsgi' at the top of the tree");
 	checked_release(&r);
 	git_put(g, "src/shop/wsgi/__init__.py", "x");
 	git_tree(g, tree);
 	check_from(g, "", tree, &r);
-	assert_int_equal(r.warnings.n, 0);
+	assert_int_equal(r.report.warnings.n, 0);
 	checked_release(&r);
 }
 

@@ -690,6 +690,93 @@ static void large_blobs_among_many_arrive(void **state)
 	assert_int_equal(modified(s, "slots/0/large"), modified(s, "slots/0/a1/b1/c1"));
 }
 
+/* The text of a file in a slot. */
+static void assert_slot_file(const struct store *s, const char *path, const char *text)
+{
+	autofree char *below = xasprintf("apps/blog/slots/%s", path);
+
+	assert_content(s->tmp->fd, below, text);
+}
+
+static void work_app(const struct store *s)
+{
+	work_file(s, "vendor/x/x.py", "X = 1\n");
+	work_file(s, "lib/python/a.pth", "/home/ian/site/vendor/x\n");
+	work_file(s, "src/app.py", "1");
+}
+
+static void absolute_paths_are_relocated_in_the_slot_and_linked_from_there(void **state)
+{
+	struct store *s = *state;
+	struct relocation relocation;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	struct slot live;
+
+	work_app(s);
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_slot_file(s, "0/lib/python/a.pth", "../../vendor/x\n");
+	assert_ok(slot_read(&s->app, 0, &live, &err), err);
+	assert_true(slot_read_relocation(&s->app, 0, live.tree, &relocation));
+	assert_int_equal(relocation.n, 1);
+	assert_string_equal(relocation.root, "/home/ian/site");
+	relocation_release(&relocation);
+	work_file(s, "src/app.py", "2");
+	lay_out(s, 1, work_commit(s), &live, &work);
+	assert_int_equal(work.written, 1);
+	assert_int_equal(inode(s, "slots/0/lib/python/a.pth"),
+			 inode(s, "slots/1/lib/python/a.pth"));
+	work_file(s, "src/app.py", "3");
+	lay_out(s, 1, work_commit(s), &live, &work);
+	assert_slot_file(s, "1/lib/python/a.pth", "../../vendor/x\n");
+	work_file(s, "lib/python/a.pth", "/srv/bob/vendor\n");
+	lay_out(s, 1, work_commit(s), &live, &work);
+	assert_slot_file(s, "1/lib/python/a.pth", "../../vendor\n");
+	assert_slot_file(s, "0/lib/python/a.pth", "../../vendor/x\n");
+}
+
+/* The same file, at another root: what the slot holds and what the live slot holds is of no use. */
+static void a_file_that_comes_out_otherwise_is_written_anew(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	struct slot live;
+
+	work_app(s);
+	work_file(s, "x/x.py", "");
+	work_file(s, "lib/python/b.pth", "/home/ian/site/src\n");
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	assert_slot_file(s, "0/lib/python/a.pth", "../../vendor/x\n");
+	assert_ok(slot_read(&s->app, 0, &live, &err), err);
+	work_file(s, "lib/python/b.pth", "/home/ian/site/vendor/src\n");
+	work_commit(s);
+	lay_out(s, 1, s->oid[1], &live, &work);
+	assert_slot_file(s, "1/lib/python/a.pth", "../../x\n");
+	lay_out(s, 0, s->oid[1], NULL, &work);
+	assert_slot_file(s, "0/lib/python/a.pth", "../../x\n");
+	lay_out(s, 0, s->oid[0], NULL, &work);
+	assert_slot_file(s, "0/lib/python/a.pth", "../../vendor/x\n");
+}
+
+static void a_path_that_leads_nowhere_is_refused_before_anything_is_touched(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	struct slot_work work;
+	autofree char *tree = NULL;
+
+	work_app(s);
+	lay_out(s, 0, work_commit(s), NULL, &work);
+	work_file(s, "lib/python/a.pth", "/home/ian/elsewhere\n");
+	tree = tree_of(s, work_commit(s));
+	assert_int_equal(slot_layout(&s->app, s->repo, 0, tree, NULL, &work, &err), -1);
+	assert_int_equal(err.code, E_REFUSED);
+	assert_non_null(strstr(err.text, "lib/python/a.pth:1: '/home/ian/elsewhere'"));
+	assert_slot_file(s, "0/lib/python/a.pth", "../../vendor/x\n");
+	assert_true(there(s->app.fd, "slots/0.ini"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -713,6 +800,9 @@ int main(void)
 		STORE_TEST(a_spare_that_was_stopped_says_what_it_holds_and_goes_on),
 		STORE_TEST(a_blob_that_is_missing_among_many_fails_the_layout),
 		STORE_TEST(large_blobs_among_many_arrive),
+		STORE_TEST(absolute_paths_are_relocated_in_the_slot_and_linked_from_there),
+		STORE_TEST(a_file_that_comes_out_otherwise_is_written_anew),
+		STORE_TEST(a_path_that_leads_nowhere_is_refused_before_anything_is_touched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,23 @@ static void large_files_are_compared_piece_by_piece(void **state)
 			4);
 }
 
+/* The slot has another text than the commit, and only that one. */
+static void a_relocated_file_is_compared_with_what_it_became(void **state)
+{
+	static const char *const want[] = {"changed lib/python/x.pth"};
+	struct store *s = *state;
+	struct release_info r;
+	autoclose int slot = -1;
+
+	work_file(s, "lib/python/x.pth", "/home/ian/site/d\n");
+	r = lay_out(s);
+	assert_findings(s, &r, NULL, 0);
+	slot = openat(s->app.fd, "slots/0", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_content(slot, "lib/python/x.pth", "../../d\n");
+	put_file(slot, "lib/python/x.pth", "/home/ian/site/d\n");
+	assert_findings(s, &r, want, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +191,7 @@ int main(void)
 		STORE_TEST(a_slot_that_is_gone_is_an_error),
 		STORE_TEST(much_is_compared_and_told_in_order),
 		STORE_TEST(large_files_are_compared_piece_by_piece),
+		STORE_TEST(a_relocated_file_is_compared_with_what_it_became),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
