@@ -361,6 +361,38 @@ static void a_script_runs_the_interpreter_of_the_tree(void **state)
 	planned_release(&p);
 }
 
+/* As a slot is whose layout was stopped. */
+static void a_tree_between_two_has_files_of_both(void **state)
+{
+	struct git_tmp *g = *state;
+	char held_tree[OID_HEX], wanted_tree[OID_HEX], tree[OID_HEX];
+	struct planned held, wanted;
+	struct relocation between;
+	struct error err = ERROR_INIT;
+
+	put_app(g);
+	git_tree(g, held_tree);
+	plan(g, NULL, "", held_tree, &held);
+	git_put(g, "lib/python/a.pth", ROOT "/vendor/y\n");
+	git_put(g, "lib/python/c.pth", ROOT "/vendor\n");
+	git_remove(g, "lib/python/b.pth");
+	git_tree(g, wanted_tree);
+	plan(g, &held.r, held_tree, wanted_tree, &wanted);
+	git_remove(g, "lib/python/c.pth");
+	git_put(g, "lib/python/b.pth", ROOT "/vendor/y/\n");
+	git_tree(g, tree); /* of the differences, only that of a.pth is applied */
+	if (relocation_between(held.repo, tree, &held.r, &wanted.r, &between, &err) == -1)
+		fail_msg("%s", err.text);
+	assert_int_equal(between.n, 2);
+	assert_string_equal(relocation_find(&between, "lib/python/a.pth")->out,
+			    relocation_find(&wanted.r, "lib/python/a.pth")->out);
+	assert_string_equal(relocation_find(&between, "lib/python/b.pth")->out,
+			    relocation_find(&held.r, "lib/python/b.pth")->out);
+	relocation_release(&between);
+	planned_release(&wanted);
+	planned_release(&held);
+}
+
 static void what_is_large_or_binary_is_left_alone(void **state)
 {
 	struct git_tmp *g = *state;
@@ -392,6 +424,7 @@ int main(void)
 		GIT_TEST(lib_python_may_be_a_link),
 		GIT_TEST(every_problem_is_told_at_once),
 		GIT_TEST(a_script_runs_the_interpreter_of_the_tree),
+		GIT_TEST(a_tree_between_two_has_files_of_both),
 		GIT_TEST(what_is_large_or_binary_is_left_alone),
 	};
 
