@@ -230,15 +230,15 @@ static bool carries_root(const struct plan *p)
 	return false;
 }
 
-/* 1: what was read agrees with what was not; 0: all has to be read. */
+/* 1: what was read agrees with the root of what was not, or of all; 0: all has its say. */
 static int keep_root(struct plan *p, const struct relocate_tree *tree, struct error *err)
 {
 	autofree struct relocate_claim *claims = NULL;
 	size_t n;
 	int holds;
 
-	if (p->vanished)
-		return 0;
+	if (p->vanished && read_carried(p, err) == -1)
+		return -1;
 	claims = collect_claims(p, &n);
 	if (!carries_root(p))
 		return n == 0;
@@ -257,7 +257,7 @@ static int find_root(struct plan *p, struct error *err)
 
 	if (kept != 0)
 		return kept == 1 ? 0 : -1;
-	if (read_carried(p, err) == -1)
+	if (!p->all_read && read_carried(p, err) == -1)
 		return -1;
 	claims = collect_claims(p, &n);
 	return relocate_find_root(&tree, claims, n, p->base ? p->base->root : NULL, &p->out->root,
