@@ -62,11 +62,11 @@ LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES
 LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_COMMON)
 
-PROGRAMS = silverd silver-session silver-root silver-hook silver-activate silver-deploy silver-exec silver
+PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/proc-receive $(B)/hooks/post-receive
 
-all: $(BINARIES) $(HOOKS) $(B)/app.ini.5
+all: $(BINARIES) $(HOOKS) $(B)/git/git $(B)/app.ini.5
 
 # program: main file: libraries
 silverd_MAIN        = receiver/silverd.c
@@ -75,6 +75,8 @@ silver-session_MAIN = receiver/session.c
 silver-session_LIBS = $(LIB_RECEIVER) $(call pc,libssh libseccomp)
 silver-root_MAIN    = receiver/root.c
 silver-root_LIBS    = $(LIB_RECEIVER)
+silver-git_MAIN     = hooks/exec_git.c
+silver-git_LIBS     =
 silver-hook_MAIN    = hooks/hook.c
 silver-hook_LIBS    = $(LIB_HOOKS)
 silver-activate_MAIN = hooks/activate.c
@@ -108,6 +110,10 @@ $(B)/%.o: %.c
 # what runs behind the decision never needs libgit2, but for a push that nothing was staged for
 HOOK_proc-receive = silver-activate
 HOOK_post-receive = silver-activate
+$(B)/git/git: $(B)/silver-git
+	@mkdir -p $(@D)
+	@ln -sf ../silver-git $@
+
 $(HOOKS): $(B)/silver-hook $(B)/silver-activate
 	@mkdir -p $(@D)
 	@ln -sf ../$(or $(HOOK_$(@F)),silver-hook) $@
@@ -145,13 +151,14 @@ sweep: all
 	B=$(B) CC='$(CC)' tests/sweep/run
 
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/hooks \
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/hooks $(DESTDIR)$(LIBEXECDIR)/git \
 		$(DESTDIR)$(SHAREDIR)/python/silversupport $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
 	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
-	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-hook silver-activate \
+	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-git silver-hook silver-activate \
 		silver-deploy silver-exec) \
 		$(DESTDIR)$(LIBEXECDIR)/
+	ln -sf ../silver-git $(DESTDIR)$(LIBEXECDIR)/git/git
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive
 	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/proc-receive
 	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive

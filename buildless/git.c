@@ -332,6 +332,8 @@ int repo_read_commit(struct repo *repo, const char *oid, struct repo_commit *out
 	out->subject = xstrndup(text, strcspn(text, "\n"));
 	out->when = git_commit_time(commit);
 	out->n_parents = git_commit_parentcount(commit);
+	if (out->n_parents)
+		git_oid_tostr(out->parent, OID_HEX, git_commit_parent_id(commit, 0));
 	git_commit_free(commit);
 	return 0;
 }
@@ -361,6 +363,30 @@ int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX], s
 	return 0;
 }
 
+int repo_peel(struct repo *repo, const char *oid, char out[OID_HEX], enum repo_type *type,
+	      struct error *err)
+{
+	autoobject git_object *object = NULL, *peeled = NULL;
+	git_oid id;
+	int r;
+
+	if (repo_object_type(repo, oid, type, err) == -1)
+		return -1;
+	memmove(out, oid, OID_HEX);
+	if (*type != REPO_TAG)
+		return 0;
+	if (parse_oid(oid, &id, err) == -1)
+		return -1;
+	r = git_object_lookup(&object, repo->git, &id, GIT_OBJECT_TAG);
+	if (r == 0) /* ANY: until it is no tag */
+		r = git_object_peel(&peeled, object, GIT_OBJECT_ANY);
+	if (r < 0)
+		return fail(err, r, "follow the tag", oid);
+	git_oid_tostr(out, OID_HEX, git_object_id(peeled));
+	*type = repo_type_from(git_object_type(peeled));
+	return 0;
+}
+
 static int start_walk(struct repo *repo, const struct strv *oids, git_revwalk **walk,
 		      struct error *err)
 {
@@ -373,29 +399,36 @@ static int start_walk(struct repo *repo, const struct strv *oids, git_revwalk **
 	return r == 0 ? git_revwalk_hide_glob(*walk, "refs/*") : r;
 }
 
-int repo_check_complete(struct repo *repo, const struct strv *oids, const struct strv *ends,
-			struct error *err)
+int repo_walk_new(struct repo *repo, const struct strv *oids, repo_commit_fn fn, void *ctx,
+		  struct error *err)
 {
 	git_revwalk *walk = NULL;
 	char hex[OID_HEX] = "";
-	bool ended = false;
+	bool stopped = false;
 	git_oid id;
 	int r = start_walk(repo, oids, &walk, err);
 
-	while (r == 0 && !ended) {
+	while (r == 0 && !stopped) {
 		r = git_revwalk_next(&id, walk);
-		if (r == 0 && ends->n)
-			ended = strv_has(ends, git_oid_tostr(hex, sizeof(hex), &id));
+		if (r == 0)
+			stopped = fn(ctx, git_oid_tostr(hex, sizeof(hex), &id), err) == -1;
 	}
 	git_revwalk_free(walk);
-	if (ended)
-		return error_set(err, E_REFUSED, "the history ends at '%s'", hex);
+	if (stopped)
+		return -1;
 	if (r == GIT_ITEROVER)
 		return 0;
 	fail(err, r, "follow the history of", oids->n ? oids->v[0] : "nothing");
 	if (r == GIT_ENOTFOUND)
 		err->code = E_REFUSED;
 	return -1;
+}
+
+bool repo_has(struct repo *repo, const char *oid)
+{
+	git_oid id;
+
+	return name_is_oid(oid) && git_oid_fromstr(&id, oid) == 0 && git_odb_exists(repo->odb, &id);
 }
 
 static int read_blob(struct repo *repo, const char *oid, size_t max_bytes, git_odb_object **out,

@@ -31,8 +31,9 @@ struct repo_entry {
 
 struct repo_commit {
 	char tree[OID_HEX];
-	char *subject; /* first line, any bytes */
-	int64_t when;  /* committer time, UTC seconds */
+	char parent[OID_HEX]; /* the first; "": none */
+	char *subject;        /* first line, any bytes */
+	int64_t when;         /* committer time, UTC seconds */
 	size_t n_parents;
 };
 
@@ -66,11 +67,16 @@ void repo_commit_release(struct repo_commit *c);
  */
 MUST_CHECK int repo_peel_commit(struct repo *repo, const char *oid, char commit[OID_HEX],
 				struct error *err);
-/* Is every parent of every commit there that `oids` have and the present refs have not? One walk
- * for all of them. E_REFUSED: a parent is missing (shallow), or it meets one of `ends` (may be
- * empty). */
-MUST_CHECK int repo_check_complete(struct repo *repo, const struct strv *oids,
-				   const struct strv *ends, struct error *err);
+/* What a tag leads to in the end, or the object itself, and what that is. E_NOTFOUND. */
+MUST_CHECK int repo_peel(struct repo *repo, const char *oid, char out[OID_HEX],
+			 enum repo_type *type, struct error *err);
+/* Calls fn for each commit that `oids` have and the present refs have not; -1 from it ends the walk
+ * and is returned. E_REFUSED: a parent is missing. */
+typedef int (*repo_commit_fn)(void *ctx, const char *oid, struct error *err);
+MUST_CHECK int repo_walk_new(struct repo *repo, const struct strv *oids, repo_commit_fn fn,
+			     void *ctx, struct error *err);
+/* Is the object there? It is not read. */
+bool repo_has(struct repo *repo, const char *oid);
 /* Blob content of at most max_bytes (larger: E_REFUSED). */
 MUST_CHECK int repo_read_blob(struct repo *repo, const char *oid, size_t max_bytes,
 			      struct strbuf *out, struct error *err);

@@ -4,6 +4,7 @@
 
 #include "buildless/transaction.h"
 #include "common/names.h"
+#include "hooks/connected.h"
 #include "hooks/shallow.h"
 
 #define ZERO_OID      "0000000000000000000000000000000000000000"
@@ -17,7 +18,7 @@ struct gate {
 	const char *deploy_ref; /* "refs/heads/master" */
 	struct strv names;      /* every ref that is there or comes, sorted */
 	struct strv ends;       /* of the history in the clone that is pushed from */
-	bool shallow;           /* the history of one of the refs is not whole */
+	bool incomplete;        /* what one of the refs needs is not all there */
 	struct strv *errors;
 };
 
@@ -259,42 +260,40 @@ static int check_object(struct gate *g, const struct push_ref *ref, const char *
 		     shown, ref->new_oid, type == REPO_TREE ? "tree" : "file", name_branch(shown));
 }
 
-/* One walk for the whole push; which of its refs it was is only asked where a parent is missing. */
-static int find_shallow(struct gate *g, struct error *err)
+/* One walk for the whole push; which of its refs it was is only asked where something is missing.
+ */
+static int find_incomplete(struct gate *g, struct error *err)
 {
 	const struct push *p = g->push;
-	autostrv struct strv commits = STRV_INIT;
-	char commit[OID_HEX];
+	autostrv struct strv oids = STRV_INIT;
 
-	for (size_t i = 0; i < p->n; i++) {
-		if (push_ref_deletes(&p->ref[i]))
-			continue;
-		if (repo_peel_commit(g->repo, p->ref[i].new_oid, commit, err) == 0)
-			strv_add(&commits, commit);
-		else if (err->code != E_NOTFOUND) /* a tag may name any object */
-			return -1;
-	}
+	for (size_t i = 0; i < p->n; i++)
+		if (!push_ref_deletes(&p->ref[i]))
+			strv_add(&oids, p->ref[i].new_oid);
 	if (shallow_read(g->app, &g->ends, err) == -1)
 		return -1;
-	if (repo_check_complete(g->repo, &commits, &g->ends, err) == 0)
+	if (connected_check(g->repo, &oids, &g->ends, err) == 0)
 		return 0;
-	g->shallow = true;
-	return err->code == E_REFUSED ? 0 : -1;
+	g->incomplete = true;
+	return err->code == E_REFUSED || err->code == E_NOTFOUND ? 0 : -1;
 }
 
 static int check_complete(struct gate *g, const struct push_ref *ref, const char *shown,
 			  struct error *err)
 {
 	autostrv struct strv one = STRV_INIT;
-	char commit[OID_HEX];
 
-	if (!g->shallow || push_ref_deletes(ref))
+	if (!g->incomplete || push_ref_deletes(ref))
 		return 0;
-	if (repo_peel_commit(g->repo, ref->new_oid, commit, err) == -1)
-		return err->code == E_NOTFOUND ? 0 : -1;
-	strv_add(&one, commit);
-	if (repo_check_complete(g->repo, &one, &g->ends, err) == 0)
+	strv_add(&one, ref->new_oid);
+	if (connected_check(g->repo, &one, &g->ends, err) == 0)
 		return 0;
+	if (err->code == E_NOTFOUND)
+		return found(
+			g,
+			"%s: the push is not complete: %s; `git fsck` where you push from says "
+			"what is broken there",
+			shown, err->text);
 	if (err->code != E_REFUSED)
 		return -1;
 	return found(g,
@@ -389,7 +388,7 @@ int gate_refs(struct push *p, struct repo *repo, const struct app *app, struct s
 	g.deploy_ref = deploy_ref;
 	result = collect_names(&g, err);
 	if (result == 0)
-		result = find_shallow(&g, err);
+		result = find_incomplete(&g, err);
 	for (size_t i = 0; i < p->n && result == 0; i++)
 		result = check_ref(&g, &p->ref[i], err);
 	strv_free_p(&g.names);

@@ -242,6 +242,16 @@ static void add_git_settings(struct launch *l, const struct node *node)
 	}
 }
 
+/* What receive-pack starts as `git` is silver-git: it leaves the connectivity check to pre-receive.
+ */
+static void add_git_stand_in(struct launch *l)
+{
+	autofree char *dir = proc_program("git"), *hooks = proc_program("hooks");
+
+	strv_addf(&l->env, "GIT_EXEC_PATH=%s", dir);
+	strv_addf(&l->env, "SILVER_PRE_RECEIVE=%s/pre-receive", hooks);
+}
+
 static void add_words(struct launch *l, const struct request *r)
 {
 	for (size_t i = 0; i < r->words.n; i++)
@@ -259,6 +269,8 @@ static void add_arguments(struct launch *l, const struct node *node, const struc
 		strv_add(&l->argv, r->command->name + strlen("git-"));
 		strv_addf(&l->argv, "%s/apps/%s/repo.git", node->dir, r->app);
 		add_git_settings(l, node);
+		if (!strcmp(r->command->name, "git-receive-pack"))
+			add_git_stand_in(l);
 		return;
 	}
 	if (r->command->as == AS_ROOT) {

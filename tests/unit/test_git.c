@@ -188,35 +188,6 @@ static void annotated_tags_are_peeled_where_asked(void **state)
 	assert_string_equal(oid, s->oid[0]);
 }
 
-static void a_history_with_a_missing_parent_is_named(void **state)
-{
-	autostrv struct strv last = STRV_INIT;
-	const struct strv none = STRV_INIT;
-	struct store *s = *state;
-	struct error err = ERROR_INIT;
-
-	for (int i = 0; i < 3; i++) {
-		autofree char *text = xasprintf("%d", i);
-
-		work_file(s, "a", text);
-		work_commit(s);
-	}
-	strv_add(&last, s->oid[2]);
-	assert_ok(repo_check_complete(s->repo, &last, &none, &err), err);
-	/* a repository that got the last commit alone */
-	GIT(s, "work", "init", "-q", "--bare", "../shallow.git");
-	GIT(s, "work", "push", "-q", "../shallow.git", "HEAD:refs/heads/x");
-	GIT(s, "shallow.git", "update-ref", "-d", "refs/heads/x");
-	autofree char *parent = xasprintf("objects/%.2s/%s", s->oid[1], s->oid[1] + 2);
-	autofree char *dir = xasprintf("%s/shallow.git", s->tmp->path);
-	autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(unlinkat(fd, parent, 0), 0);
-	autorepo struct repo *shallow = NULL;
-	assert_ok(repo_open(&shallow, dir, false, &err), err);
-	assert_int_equal(repo_check_complete(shallow, &last, &none, &err), -1);
-	assert_int_equal(err.code, E_REFUSED);
-}
-
 static void a_sha256_repository_is_refused(void **state)
 {
 	struct store *s = *state;
@@ -281,7 +252,6 @@ int main(void)
 		STORE_TEST(paths_follow_links_inside_the_tree),
 		STORE_TEST(refs_are_set_listed_and_deleted),
 		STORE_TEST(annotated_tags_are_peeled_where_asked),
-		STORE_TEST(a_history_with_a_missing_parent_is_named),
 		STORE_TEST(a_sha256_repository_is_refused),
 		STORE_TEST(large_blobs_are_streamed_whole),
 		STORE_TEST(pushed_objects_are_seen_in_quarantine_only),
