@@ -136,22 +136,20 @@ static int text_fd(const char *text, int *out, struct error *err)
 	return 0;
 }
 
-static void git_arguments(const struct app *app, bool all, struct strv *argv)
+static void pack_arguments(const struct app *app, bool all, struct strv *argv)
 {
 	static const char *const words[] = {"pack-objects", "-q",          "--delta-base-offset",
 					    "--non-empty",  "--threads=1", "--honor-pack-keep"};
 
-	strv_add(argv, "git");
-	strv_addf(argv, "--git-dir=%s", app->repo_path);
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		strv_add(argv, words[i]);
 	strv_add(argv, all ? "--all" : "--stdin-packs");
 	strv_addf(argv, "%s/objects/pack/pack", app->repo_path);
 }
 
-/* Runs git; its answer, the new pack's hash, is in *said. */
-static int run_git(const struct app *app, bool all, const char *input, struct strbuf *said,
-		   struct error *err)
+/* Runs `git WORD...` in the repository; what it prints is in *said. */
+static int run_git(const struct app *app, const struct strv *words, const char *input,
+		   struct strbuf *said, struct error *err)
 {
 	sigset_t blocked;
 	autostrv struct strv argv = STRV_INIT, env = STRV_INIT;
@@ -163,7 +161,10 @@ static int run_git(const struct app *app, bool all, const char *input, struct st
 
 	if (text_fd(input, &in, err) == -1 || text_fd("", &out, err) == -1)
 		return -1;
-	git_arguments(app, all, &argv);
+	strv_add(&argv, "git");
+	strv_addf(&argv, "--git-dir=%s", app->repo_path);
+	for (size_t i = 0; i < words->n; i++)
+		strv_add(&argv, words->v[i]);
 	strv_add(&env, "HOME=/nonexistent");
 	strv_add(&env, "GIT_CONFIG_NOSYSTEM=1");
 	strv_add(&env, "GIT_CONFIG_GLOBAL=/dev/null");
@@ -177,7 +178,7 @@ static int run_git(const struct app *app, bool all, const char *input, struct st
 	if (proc_start(&spec, &pid, err) == -1 || proc_wait(pid, -1, &status, err) == -1)
 		return -1;
 	if (status != 0)
-		return error_set(err, E_SYSTEM, "git pack-objects ended with status %d", status);
+		return error_set(err, E_SYSTEM, "git %s ended with status %d", words->v[0], status);
 	if (lseek(out, 0, SEEK_SET) == -1)
 		return error_sys(err, errno, "cannot read the answer of git");
 	return strbuf_read_fd(said, out, OUTPUT_MAX, err);
@@ -189,11 +190,13 @@ static int write_pack(const struct app *app, const struct packs *p, size_t n, bo
 		      struct error *err)
 {
 	autostrbuf struct strbuf input = STRBUF_INIT, said = STRBUF_INIT;
+	autostrv struct strv words = STRV_INIT;
 
 	*stem = NULL;
 	for (size_t i = 0; !all && i < n; i++)
 		strbuf_addf(&input, "%s.pack\n", p->v[i].stem);
-	if (run_git(app, all, strbuf_str(&input), &said, err) == -1)
+	pack_arguments(app, all, &words);
+	if (run_git(app, &words, strbuf_str(&input), &said, err) == -1)
 		return -1;
 	if (!said.len)
 		return 0;
@@ -299,19 +302,67 @@ static int consolidate(const struct app *app, const struct packs *p, size_t n, b
 	return remove_left_overs(app, err);
 }
 
-int maintain(const struct app *app, struct error *err)
+static int count_loose(const struct app *app, size_t *n, struct error *err)
 {
-	autopacks struct packs p = PACKS_INIT;
-	bool receiving;
+	autostrv struct strv dirs = STRV_INIT;
+	autoclose int fd = -1;
+
+	*n = 0;
+	if (fs_open_dir(app->fd, "repo.git/objects", &fd, err) == -1 ||
+	    fs_list(fd, &dirs, err) == -1)
+		return -1;
+	for (size_t i = 0; i < dirs.n; i++) {
+		autostrv struct strv names = STRV_INIT;
+		autoclose int dir_fd = -1;
+
+		if (strlen(dirs.v[i]) != 2) /* "0f" holds objects that begin so */
+			continue;
+		if (fs_open_dir(fd, dirs.v[i], &dir_fd, err) == -1 ||
+		    fs_list(dir_fd, &names, err) == -1)
+			return -1;
+		*n += names.n;
+	}
+	return 0;
+}
+
+/* Loose objects come from spare slots that were stopped half way (their trees, which no ref names)
+ * and from people. One that a slot's record still names may go: the slot is laid out anew then. */
+static int prune_loose(const struct app *app, struct error *err)
+{
+	autostrbuf struct strbuf said = STRBUF_INIT;
+	autostrv struct strv words = STRV_INIT;
 	size_t n;
 
-	if (remove_left_overs(app, err) == -1 || open_packs(app, &p, err) == -1 ||
-	    is_receiving(app, &receiving, err) == -1)
+	if (count_loose(app, &n, err) == -1)
+		return -1;
+	if (n <= MAINTAIN_LOOSE)
+		return 0;
+	strv_add(&words, "prune");
+	strv_add(&words, "--expire=10.minutes.ago");
+	return run_git(app, &words, "", &said, err);
+}
+
+static int consolidate_if_many(const struct app *app, bool receiving, struct error *err)
+{
+	autopacks struct packs p = PACKS_INIT;
+	size_t n;
+
+	if (open_packs(app, &p, err) == -1)
 		return -1;
 	n = choose(&p);
 	if (p.n <= MAINTAIN_PACKS || n < 2)
 		return 0;
 	return consolidate(app, &p, n, n == p.n && !receiving, err);
+}
+
+int maintain(const struct app *app, struct error *err)
+{
+	bool receiving;
+
+	if (remove_left_overs(app, err) == -1 || is_receiving(app, &receiving, err) == -1 ||
+	    consolidate_if_many(app, receiving, err) == -1)
+		return -1;
+	return receiving ? 0 : prune_loose(app, err);
 }
 
 int maintain_burst(const struct app *app, struct error *err)

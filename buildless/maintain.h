@@ -15,9 +15,11 @@
  * without it. */
 #define MAINTAIN_PACKS       16
 #define MAINTAIN_PACKS_BURST 64
+/* More loose objects than this are looked through for those that nothing needs. */
+#define MAINTAIN_LOOSE 256
 
-/* Removes what killed gits left among the packs, then packs if there is reason to. May be ended at
- * any point. */
+/* Removes what killed gits left among the packs, packs if there is reason to, and drops old loose
+ * objects that no ref leads to. May be ended at any point. */
 MUST_CHECK int maintain(const struct app *app, struct error *err);
 /* In a burst of pushes each ends the settle behind the one before it. This packs the small packs
  * only, where they have become too many, and where that is quick. */

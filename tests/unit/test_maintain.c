@@ -195,6 +195,37 @@ static void what_killed_gits_left_goes(void **state)
 	assert_false(there(fd, ".tmp-12-pack-x.pack"));
 }
 
+/* Trees that a stopped spare slot left, and what a ref names, loose too. */
+static void old_loose_objects_that_no_ref_leads_to_go(void **state)
+{
+	struct store *s = *state;
+	struct error err = ERROR_INIT;
+	autofree char *kept = NULL, *young = NULL;
+
+	work_file(s, "file", "loose");
+	kept = xstrdup(work_commit(s)); /* three objects, by git's own unpackLimit */
+	for (unsigned i = 0; i < MAINTAIN_LOOSE + 10; i++) {
+		autofree char *text = xasprintf("%u\n", i), *object = NULL, *path = NULL;
+		const struct timespec old[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+
+		put_file(s->tmp->fd, "stray", text);
+		object = git_in(s, "apps/blog/repo.git",
+				(const char *const[]){"hash-object", "-w", "../../../stray", NULL});
+		path = xasprintf("apps/blog/repo.git/objects/%.2s/%s", object, object + 2);
+		if (i > 0)
+			assert_int_equal(utimensat(s->tmp->fd, path, old, 0), 0);
+		else
+			young = xstrdup(object);
+	}
+	assert_ok(maintain(&s->app, &err), err);
+	autofree char *left =
+		git_in(s, "apps/blog/repo.git", (const char *const[]){"count-objects", NULL});
+	assert_int_equal(strncmp(left, "4 objects", 9), 0);
+	GIT(s, "apps/blog/repo.git", "cat-file", "-e", young);
+	GIT(s, "apps/blog/repo.git", "cat-file", "-e", kept);
+	assert_all_there(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +236,7 @@ int main(void)
 		STORE_TEST(nothing_goes_while_a_push_receives),
 		STORE_TEST(no_pack_goes_before_the_new_one_is_on_disk),
 		STORE_TEST(what_killed_gits_left_goes),
+		STORE_TEST(old_loose_objects_that_no_ref_leads_to_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
