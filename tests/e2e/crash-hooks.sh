@@ -1,10 +1,14 @@
-# crash-hooks.sh - an installation whose hooks die when they are told to. Sourced behind lib.sh, before start_silverd.
+# crash-hooks.sh - an installation whose hooks die or wait when they are told to. Sourced behind lib.sh, before start_silverd.
 #
 #	crash_hooks HOOK...	$USR is a copy of the installation from now on, in which these hooks can be told
 #	crash_at HOOK K		HOOK is killed at its K-th call that changes the disk, and git receive-pack with it
 #	crash_never HOOK	no longer
 #	crashed			was one killed since crash_at?
 #	crash_place		at which call, in strace's words
+#	hold_at HOOK K APP	the next HOOK for APP stops at its K-th such call (0: before it begins)
+#	held			has it?
+#	hold_place		at which call
+#	let_go			it goes on, and none is held from now on; may be said again
 # shellcheck shell=sh
 DISK_CALLS='rename,renameat,renameat2,linkat,symlinkat,unlinkat,mkdirat,fsync,fdatasync,syncfs'
 
@@ -20,6 +24,18 @@ crash_hooks() {
 		cat >"$USR/lib/silver/hooks/$ch_hook" <<-END
 			#!/bin/bash
 			real=$USR/lib/silver/real/$ch_hook
+			hold=$TMP/crash/hold.$ch_hook.\$SILVER_APP
+			if [ -s \$hold ]; then
+				k=\$(<\$hold)
+				if [ \$k -eq 0 ]; then
+					echo \$\$ >$TMP/crash/held
+					while [ -s \$hold ]; do sleep 0.05; done
+					exec \$real
+				fi
+				export ASAN_OPTIONS=detect_leaks=0
+				strace -f -qq -o $TMP/crash/hold.trace -e trace=$DISK_CALLS -e inject=$DISK_CALLS:signal=STOP:when=\$k \$real
+				exit
+			fi
 			[ -s $TMP/crash/$ch_hook ] || exec \$real
 			k=\$(<$TMP/crash/$ch_hook)
 			export ASAN_OPTIONS=detect_leaks=0 # the leak checker does not work below strace
@@ -48,4 +64,24 @@ crashed() {
 
 crash_place() {
 	tail -qn 2 "$TMP"/crash/trace.* | head -n 1 | cut -c1-70
+}
+
+hold_at() {
+	rm -f "$TMP/crash/held" "$TMP/crash/hold.trace"
+	echo "$2" >"$TMP/crash/hold.$1.$3"
+}
+
+held() {
+	[ -e "$TMP/crash/held" ] || grep -q 'stopped by SIGSTOP' "$TMP/crash/hold.trace" 2>/dev/null
+}
+
+hold_place() {
+	[ ! -e "$TMP/crash/hold.trace" ] || grep '(' "$TMP/crash/hold.trace" | tail -n 1 | sed 's/^[0-9]* *//' | cut -c1-60
+}
+
+let_go() {
+	rm -f "$TMP"/crash/hold.*.* # not the trace
+	for lg_pid in $(sed -n 's/^\([0-9]*\) .*stopped by SIGSTOP.*/\1/p' "$TMP/crash/hold.trace" 2>/dev/null); do
+		kill -CONT "$lg_pid" 2>/dev/null || true
+	done
 }

@@ -4,32 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 
 command -v strace >/dev/null || bail 'strace is missing'
+. "$HERE/crash-hooks.sh"
 
-# An installation of our own, whose hooks can be told to die.
-cp -a "$USR" "$TMP/usr-crash"
-USR=$TMP/usr-crash
-chmod 755 "$TMP"
-mkdir "$USR/lib/silver/real" "$TMP/crash"
-chmod 777 "$TMP/crash"
-for hook in pre-receive post-receive; do
-	mv "$USR/lib/silver/hooks/$hook" "$USR/lib/silver/real/$hook"
-	cat >"$USR/lib/silver/hooks/$hook" <<-END
-		#!/bin/bash
-		real=$USR/lib/silver/real/$hook
-		[ -s $TMP/crash/$hook ] || exec \$real
-		k=\$(<$TMP/crash/$hook)
-		export ASAN_OPTIONS=detect_leaks=0 # the leak checker does not work below strace
-		strace -f -qq -o $TMP/crash/trace.\$\$ -e trace=\$(<$TMP/crash/calls) \\
-			-e inject=\$(<$TMP/crash/calls):signal=KILL:when=\$k \$real
-		status=\$?
-		[ \$status -ge 128 ] || exit \$status
-		echo killed >$TMP/crash/killed
-		kill -KILL \$PPID \$\$
-	END
-	chmod 755 "$USR/lib/silver/hooks/$hook"
-done
-echo 'rename,renameat,renameat2,linkat,symlinkat,unlinkat,mkdirat,fsync,fdatasync,syncfs' >"$TMP/crash/calls"
-
+crash_hooks pre-receive post-receive
 start_silverd
 new_app blog
 commit_app 0
@@ -41,18 +18,15 @@ sweep() { # HOOK
 	while :; do
 		k=$((k + 1)) n=$((n + 1))
 		wait_until 20 settled
-		echo $k >"$TMP/crash/$1"
-		rm -f "$TMP/crash/killed"
+		crash_at "$1" $k
 		rm -rf "$REPO/d$((n - 1))"
 		mkdir "$REPO/d$n" && echo $n >"$REPO/d$n/f"
 		commit_app $n
 		must=
 		push || must=$?
-		: >"$TMP/crash/$1"
-		[ -e "$TMP/crash/killed" ] || break
-		where=$(tail -n 2 "$(find "$TMP/crash" -name 'trace.*' -newer "$REPO/d$n/f" | head -n 1)" | head -n 1 | cut -c1-70)
-		rm -f "$TMP"/crash/trace.*
-		ok "15 $1 killed at call $k ($where): the lock is free" wait_until 20 settled
+		crash_never "$1"
+		crashed || break
+		ok "15 $1 killed at call $k ($(crash_place)): the lock is free" wait_until 20 settled
 		ok '16   ref and live agree' wait_until 20 ref_is_live
 		ok '16   what is live serves' serves "$(git -C "$REPO" log -1 --format=%s "$(record commit)" | sed 's/version //')"
 		n=$((n + 1))
@@ -74,15 +48,14 @@ ok '   nothing is left half' nothing_half
 wait_until 20 settled
 n=$((n + 1))
 commit_app $n
-echo 1 >"$TMP/crash/post-receive"
-rm -f "$TMP/crash/killed"
+crash_at post-receive 1
 {
 	wait_until 60 must_fail flock -n "$STATE/apps/$APP/lock" true # the push has it; we are next
 	flock "$STATE/apps/$APP/lock" sleep 1
 } &
 must_fail push
-: >"$TMP/crash/post-receive"
-ok '16 a push killed while somebody else waits for the lock' test -e "$TMP/crash/killed"
+crash_never post-receive
+ok '16 a push killed while somebody else waits for the lock' crashed
 ok '   goes live all the same' wait_until 20 serves $n
 wait $!
 
