@@ -41,7 +41,7 @@ CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. -include common/banned.h $(OPT) $(WAR
 	-DSILVER_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
-PKGS := libgit2 libssh inih libarchive libseccomp
+PKGS := libgit2 libdeflate libssh inih libarchive libseccomp
 ifneq ($(MAKECMDGOALS),clean)
 MISSING := $(shell for p in $(PKGS) cmocka; do pkg-config --exists $$p || echo $$p; done)
 ifneq ($(MISSING),)
@@ -58,7 +58,7 @@ archive  = $(B)/lib$(1).a
 LIB_COMMON    = $(call archive,common) $(call pc,inih)
 LIB_RUNTIME   = $(call archive,runtime) $(LIB_COMMON)
 LIB_SERVICES  = $(call archive,services) $(LIB_COMMON)
-LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES) $(call pc,libgit2)
+LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES) $(call pc,libgit2 libdeflate)
 LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_COMMON)
 
@@ -80,7 +80,7 @@ silver-git_LIBS     =
 silver-hook_MAIN    = hooks/hook.c
 silver-hook_LIBS    = $(LIB_HOOKS)
 silver-activate_MAIN = hooks/activate.c
-silver-activate_LIBS = $(filter-out $(call pc,libgit2),$(LIB_HOOKS))
+silver-activate_LIBS = $(filter-out $(call pc,libgit2 libdeflate),$(LIB_HOOKS))
 silver-deploy_MAIN  = buildless/deploy.c
 silver-deploy_LIBS  = $(LIB_BUILDLESS)
 silver-exec_MAIN    = runtime/exec.c

@@ -31,7 +31,7 @@
 struct repo {
 	git_repository *git;
 	git_odb *odb;
-	char *path, *quarantine; /* quarantine: NULL outside of it */
+	char *path, *objects, *quarantine; /* quarantine: NULL outside of it */
 	bool in_quarantine;
 };
 
@@ -146,6 +146,7 @@ int repo_open(struct repo **out, const char *path, bool in_quarantine, struct er
 	if (start_libgit2(err) == -1)
 		return -1;
 	repo->path = xstrdup(path);
+	repo->objects = xasprintf("%s/objects", path);
 	repo->in_quarantine = in_quarantine;
 	r = git_repository_open_bare(&repo->git, path);
 	if (r < 0)
@@ -163,6 +164,7 @@ void repo_free(struct repo *repo)
 	git_odb_free(repo->odb);
 	git_repository_free(repo->git);
 	free(repo->path);
+	free(repo->objects);
 	free(repo->quarantine);
 	free(repo);
 }
@@ -170,6 +172,12 @@ void repo_free(struct repo *repo)
 void repo_free_p(struct repo **repo)
 {
 	repo_free(*repo);
+}
+
+void repo_object_dirs(const struct repo *repo, const char **objects, const char **quarantine)
+{
+	*objects = repo->objects;
+	*quarantine = repo->quarantine;
 }
 
 /* Refs */
@@ -488,7 +496,7 @@ static int stream_blob(struct repo *repo, const char *oid, int fd, struct error 
 	strv_add(&env, "GIT_CONFIG_GLOBAL=/dev/null");
 	if (repo->quarantine) {
 		strv_addf(&env, "GIT_OBJECT_DIRECTORY=%s", repo->quarantine);
-		strv_addf(&env, "GIT_ALTERNATE_OBJECT_DIRECTORIES=%s/objects", repo->path);
+		strv_addf(&env, "GIT_ALTERNATE_OBJECT_DIRECTORIES=%s", repo->objects);
 	}
 	spec.argv = strv_argv(&argv);
 	spec.envp = strv_argv(&env);

@@ -46,6 +46,8 @@ struct repo_commit {
 MUST_CHECK int repo_open(struct repo **out, const char *path, bool in_quarantine,
 			 struct error *err);
 void repo_free(struct repo *repo);
+/* Directories of objects, repo's: what has been pushed only now is in *quarantine, else NULL. */
+void repo_object_dirs(const struct repo *repo, const char **objects, const char **quarantine);
 void repo_free_p(struct repo **repo);
 #define autorepo __attribute__((cleanup(repo_free_p)))
 
@@ -137,7 +139,8 @@ bool repo_tree_find(const struct repo_tree *tree, const char *name,
  * small. Not synced. */
 MUST_CHECK int repo_write_blob(struct repo *repo, const char *oid, int fd, struct error *err);
 /* The same for one of at most max_bytes (larger: E_REFUSED, nothing is written), all of it in
- * memory. Several threads may do this with one repository at a time, and nothing else. */
+ * memory. Several threads may do this with one repository at a time, while one other reads
+ * trees and blobs; nobody writes objects then. */
 MUST_CHECK int repo_write_small_blob(struct repo *repo, const char *oid, size_t max_bytes, int fd,
 				     struct error *err);
 /* The blob id of some bytes, without storing them. */

@@ -17,7 +17,6 @@
 #define SYNC_EACH_MAX 32
 #define LINK_BYTES    4095
 #define SHOWN_BYTES   200  /* of a directory's path in a message */
-#define BATCH         8192 /* files that are written together: what is remembered of them is 1 MB */
 #define PATH_BYTES    4000 /* longer ones are beyond what a system call takes */
 
 /* What must be on disk before the slot is clean: descriptors, until there are too many. */
@@ -100,15 +99,20 @@ static void sync_file(void *ctx, int fd)
 	sync_set_add(ctx, fd);
 }
 
-static int write_blobs(struct layout *l, struct error *err)
+/* After each blob that is added: from SYNC_EACH_MAX on they are written beside the walk. */
+static int write_many(struct layout *l, struct error *err)
 {
-	if (blobs_count(l->blobs) == 0)
+	if (!l->sync.all && blobs_count(l->blobs) <= SYNC_EACH_MAX)
 		return 0;
-	if (blobs_count(l->blobs) <= SYNC_EACH_MAX)
-		return blobs_write(l->blobs, sync_file, &l->sync, err);
 	l->sync.all = true;
 	sync_set_close(&l->sync);
-	return blobs_write(l->blobs, NULL, NULL, err);
+	return blobs_start(l->blobs, err);
+}
+
+static int write_rest(struct layout *l, struct error *err)
+{
+	return l->sync.all ? blobs_finish(l->blobs, err)
+			   : blobs_write_each(l->blobs, sync_file, &l->sync, err);
 }
 
 static int apply_level(struct level *level, const char *old_tree, const char *new_tree,
@@ -200,7 +204,7 @@ static int write_deep_file(struct level *level, const struct repo_entry *now, st
 	int r;
 
 	blobs_add(one, now->name, now->oid, now->kind == REPO_ENTRY_EXEC);
-	r = blobs_write(one, sync_file, &l->sync, err);
+	r = blobs_write_each(one, sync_file, &l->sync, err);
 	blobs_free(one);
 	return r;
 }
@@ -262,7 +266,7 @@ static int write_file(struct level *level, const struct repo_entry *now, struct 
 	strbuf_addstr(&l->path, now->name);
 	blobs_add(l->blobs, l->path.buf, now->oid, now->kind == REPO_ENTRY_EXEC);
 	path_cut(l, len);
-	return blobs_count(l->blobs) < BATCH ? 0 : write_blobs(l, err);
+	return write_many(l, err);
 }
 
 /* Does a link in a directory `depth` levels down stay in the slot? The interpreter that a committed
@@ -328,6 +332,7 @@ static int leave_half(struct level *up, const char *name, const struct level *le
 	return *level->between ? 0 : fs_remove_dir(up->fd, name, err);
 }
 
+/* old_tree is "" where there is no such directory yet. */
 static int enter(struct level *up, const char *name, const char *old_tree, const char *new_tree,
 		 struct error *err)
 {
@@ -341,7 +346,8 @@ static int enter(struct level *up, const char *name, const char *old_tree, const
 	enter_live(up, name, &level);
 	strbuf_addf(&l->path, "%s/", name);
 	l->depth++;
-	if (fs_open_dir(up->fd, name, &level.fd, err) == 0)
+	if ((*old_tree ? fs_open_dir(up->fd, name, &level.fd, err)
+		       : fs_ensure_dir(up->fd, name, 0755, &level.fd, err)) == 0)
 		r = apply_level(&level, old_tree, new_tree, err);
 	l->depth--;
 	path_cut(l, len);
@@ -358,8 +364,6 @@ static int create_new(struct level *level, const struct repo_entry *now, struct 
 	level->changed = true;
 	switch (now->kind) {
 	case REPO_ENTRY_TREE:
-		if (fs_ensure_dir(level->fd, now->name, 0755, NULL, err) == -1)
-			return -1;
 		return enter(level, now->name, "", now->oid, err);
 	case REPO_ENTRY_FILE:
 	case REPO_ENTRY_EXEC:
@@ -393,6 +397,8 @@ static int apply_entry(void *ctx, const char *name, const struct repo_entry *was
 	struct layout *l = level->layout;
 
 	if (l->stop && *l->stop) {
+		if (l->sync.all && blobs_finish(l->blobs, err) == -1) /* before a tree is written */
+			return -1;
 		l->stopped = true;
 		return error_set(err, E_BUSY, "stopped");
 	}
@@ -453,7 +459,7 @@ static int apply_at(struct order *o, struct layout *l, struct level *top, const 
 		return -1;
 	o->stopped = l->stopped;
 	memcpy(o->between, top->between, OID_HEX);
-	return write_blobs(l, err);
+	return write_rest(l, err);
 }
 
 /* Only of a whole tree can it be said that nothing is missing. */

@@ -284,6 +284,11 @@ int fs_sync_all(int fd, struct error *err)
 					    : 0;
 }
 
+int fs_sync_early(int fd, struct error *err)
+{
+	return syncfs(fd) == -1 ? error_sys(err, errno, "cannot sync the filesystem") : 0;
+}
+
 int fs_list(int dir_fd, struct strv *names, struct error *err)
 {
 	autodir DIR *dir = NULL;

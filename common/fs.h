@@ -52,7 +52,10 @@ MUST_CHECK int fs_remove_tree(int dir_fd, const char *name, struct error *err);
 MUST_CHECK int fs_remove_empty_dir(int dir_fd, const char *name, struct error *err);
 MUST_CHECK int fs_sync(int fd, struct error *err);     /* fsync of a file or directory */
 MUST_CHECK int fs_sync_all(int fd, struct error *err); /* syncfs of the filesystem that fd is on */
-/* How long this process has waited in the two above, all threads together. */
+/* The same beside other work, so that less is left for it at the end; the error that it returns is
+ * one that fs_sync_all() of this fd does not see again. */
+MUST_CHECK int fs_sync_early(int fd, struct error *err);
+/* How long this process has waited in fs_sync() and fs_sync_all(), all threads together. */
 int64_t fs_synced_us(void);
 MUST_CHECK int fs_write_all(int fd, const void *bytes, size_t len, struct error *err);
 /* Names in a directory without "." and "..", sorted. */
