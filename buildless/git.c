@@ -23,6 +23,9 @@
 #define LINKS_MAX    10
 #define LINK_BYTES   4096
 
+/* Commits that a push is expected to bring, at most: more are asked of all refs. */
+#define UPON_HEAD_MAX 100
+
 #define autoobject __attribute__((cleanup(object_free_p)))
 #define autotree   __attribute__((cleanup(tree_free_p)))
 #define autoref    __attribute__((cleanup(ref_free_p)))
@@ -240,7 +243,7 @@ int repo_list_refs(struct repo *repo, const char *prefix, struct strv *names, st
 	if (r != GIT_ITEROVER)
 		return fail(err, r, "list the refs below", prefix);
 	strv_sort(names);
-	for (size_t i = 0; i < names->n; i++) {
+	for (size_t i = 0; oids && i < names->n; i++) {
 		if (repo_resolve(repo, names->v[i], false, oid, err) == -1)
 			return -1;
 		strv_add(oids, oid);
@@ -395,7 +398,8 @@ int repo_peel(struct repo *repo, const char *oid, char out[OID_HEX], enum repo_t
 	return 0;
 }
 
-static int start_walk(struct repo *repo, const struct strv *oids, git_revwalk **walk,
+/* What is hidden counts as known: all that the refs name, or HEAD alone. */
+static int start_walk(struct repo *repo, const struct strv *oids, bool hide_all, git_revwalk **walk,
 		      struct error *err)
 {
 	git_oid id;
@@ -404,22 +408,25 @@ static int start_walk(struct repo *repo, const struct strv *oids, git_revwalk **
 	for (size_t i = 0; i < oids->n && r == 0; i++)
 		r = parse_oid(oids->v[i], &id, err) == -1 ? GIT_ERROR
 							  : git_revwalk_push(*walk, &id);
-	return r == 0 ? git_revwalk_hide_glob(*walk, "refs/*") : r;
+	if (r < 0)
+		return r;
+	return hide_all ? git_revwalk_hide_glob(*walk, "refs/*") : git_revwalk_hide_head(*walk);
 }
 
-int repo_walk_new(struct repo *repo, const struct strv *oids, repo_commit_fn fn, void *ctx,
-		  struct error *err)
+static int walk_new(struct repo *repo, const struct strv *oids, bool hide_all, size_t most,
+		    repo_commit_fn fn, void *ctx, struct error *err)
 {
 	git_revwalk *walk = NULL;
 	char hex[OID_HEX] = "";
 	bool stopped = false;
 	git_oid id;
-	int r = start_walk(repo, oids, &walk, err);
+	int r = start_walk(repo, oids, hide_all, &walk, err);
 
-	while (r == 0 && !stopped) {
+	for (size_t n = 0; r == 0 && !stopped; n++) {
 		r = git_revwalk_next(&id, walk);
 		if (r == 0)
-			stopped = fn(ctx, git_oid_tostr(hex, sizeof(hex), &id), err) == -1;
+			stopped = n == most ||
+				  fn(ctx, git_oid_tostr(hex, sizeof(hex), &id), err) == -1;
 	}
 	git_revwalk_free(walk);
 	if (stopped)
@@ -430,6 +437,19 @@ int repo_walk_new(struct repo *repo, const struct strv *oids, repo_commit_fn fn,
 	if (r == GIT_ENOTFOUND)
 		err->code = E_REFUSED;
 	return -1;
+}
+
+/* Nearly always what is new is little and stands upon HEAD. To hide every ref, of which each kept
+ * release is one, takes a few system calls for each, so that is done only where HEAD is not enough:
+ * it leaves out more commits, so what passes without it passes with it. */
+int repo_walk_new(struct repo *repo, const struct strv *oids, repo_commit_fn fn, void *ctx,
+		  struct error *err)
+{
+	struct error not_enough = ERROR_INIT;
+
+	if (walk_new(repo, oids, false, UPON_HEAD_MAX, fn, ctx, &not_enough) == 0)
+		return 0;
+	return walk_new(repo, oids, true, SIZE_MAX, fn, ctx, err);
 }
 
 bool repo_has(struct repo *repo, const char *oid)

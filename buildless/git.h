@@ -57,7 +57,8 @@ MUST_CHECK int repo_resolve(struct repo *repo, const char *ref, bool peel, char 
 			    struct error *err);
 /* What HEAD names ("refs/heads/master"), existing or not. The caller frees. */
 MUST_CHECK int repo_head_name(struct repo *repo, char **out, struct error *err);
-/* Everything below `prefix`, sorted: "NAME" in names, its oid at the same index of oids. */
+/* Everything below `prefix`, sorted: "NAME" in names, its oid at the same index of oids (NULL:
+ * wanted by nobody, and not looked up, which takes a system call or three for each). */
 MUST_CHECK int repo_list_refs(struct repo *repo, const char *prefix, struct strv *names,
 			      struct strv *oids, struct error *err);
 MUST_CHECK int repo_object_type(struct repo *repo, const char *oid, enum repo_type *out,
@@ -72,8 +73,9 @@ MUST_CHECK int repo_peel_commit(struct repo *repo, const char *oid, char commit[
 /* What a tag leads to in the end, or the object itself, and what that is. E_NOTFOUND. */
 MUST_CHECK int repo_peel(struct repo *repo, const char *oid, char out[OID_HEX],
 			 enum repo_type *type, struct error *err);
-/* Calls fn for each commit that `oids` have and the present refs have not; -1 from it ends the walk
- * and is returned. E_REFUSED: a parent is missing. */
+/* Calls fn for each commit that `oids` have and the present refs have not, and perhaps for some
+ * that they have, and for some twice; -1 from it for one that they have not ends the walk and is
+ * returned. E_REFUSED: a parent is missing. */
 typedef int (*repo_commit_fn)(void *ctx, const char *oid, struct error *err);
 MUST_CHECK int repo_walk_new(struct repo *repo, const struct strv *oids, repo_commit_fn fn,
 			     void *ctx, struct error *err);

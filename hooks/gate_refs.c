@@ -16,7 +16,7 @@ struct gate {
 	struct repo *repo;
 	const struct app *app;
 	const char *deploy_ref; /* "refs/heads/master" */
-	struct strv names;      /* every ref that is there or comes, sorted */
+	struct strv names;      /* where one is created: every ref that is there or comes, sorted */
 	struct strv ends;       /* of the history in the clone that is pushed from */
 	bool incomplete;        /* what one of the refs needs is not all there */
 	struct strv *errors;
@@ -363,15 +363,17 @@ int push_choose(struct push *p, struct repo *repo, char **deploy_ref, struct str
 	return 0;
 }
 
+/* Only a new name can clash: a push to the branches that are there reads no list of refs, of which
+ * each kept release is one. */
 static int collect_names(struct gate *g, struct error *err)
 {
-	autostrv struct strv oids = STRV_INIT;
-
-	if (repo_list_refs(g->repo, "refs/", &g->names, &oids, err) == -1)
-		return -1;
 	for (size_t i = 0; i < g->push->n; i++)
 		if (is_creation(&g->push->ref[i]))
 			strv_add(&g->names, g->push->ref[i].name);
+	if (g->names.n == 0)
+		return 0;
+	if (repo_list_refs(g->repo, "refs/", &g->names, NULL, err) == -1)
+		return -1;
 	strv_sort(&g->names);
 	return 0;
 }

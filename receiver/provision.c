@@ -17,13 +17,16 @@
 /* Everything git needs to know about these repositories; the rest comes with each push
  * (docs/CONTRACT.md). core.fsync: a ref never names an object that a power cut takes. unpackLimit:
  * a push is one pack, one fsync. autogc and gc.auto: packing is `settle`'s, never the waiting
- * pusher's. The three fsck messages are about flaws of old histories that harm nothing here. */
+ * pusher's. packedGit: a blob of a gigabyte is mapped piece by piece, by default all at once. The
+ * three fsck messages are about flaws of old histories that harm nothing here. */
 static const char repository_config[] = "[core]\n"
 					"\trepositoryformatversion = 0\n"
 					"\tfilemode = true\n"
 					"\tbare = true\n"
 					"\tfsync = all\n"
 					"\tbigFileThreshold = 1m\n"
+					"\tpackedGitWindowSize = 8m\n"
+					"\tpackedGitLimit = 32m\n"
 					"[gc]\n"
 					"\tauto = 0\n"
 					"[receive]\n"
