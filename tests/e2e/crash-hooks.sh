@@ -9,6 +9,8 @@
 #	held			has it?
 #	hold_place		at which call
 #	let_go			it goes on, and none is held from now on; may be said again
+#
+# K counts as strace does, each kind of call for itself: the first kind that is called a K-th time is where it ends or stops.
 # shellcheck shell=sh
 DISK_CALLS='rename,renameat,renameat2,linkat,symlinkat,unlinkat,mkdirat,fsync,fdatasync,syncfs'
 
