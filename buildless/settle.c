@@ -47,16 +47,20 @@ static unsigned highest_accepted(const struct app *app, const unsigned *release,
 	return n ? release[n - 1] : 0;
 }
 
+/* It is still finishing its requests: drain() sees to the end of that (runtime/s6.h has the names).
+ */
+static bool still_runs(const struct app *app, unsigned number)
+{
+	autofree char *name = xasprintf("run/service/%s.%u", app->name, number),
+		      *ending = xasprintf("run/service/.%s.%u.gone", app->name, number);
+
+	return fs_exists(app->node.fd, name) || fs_exists(app->node.fd, ending);
+}
+
 static int prune_one(struct app *app, struct repo *repo, unsigned number, struct error *err)
 {
 	autofree char *ref = xasprintf("refs/releases/%u", number);
-	autorelease struct release_info r = {0};
-	struct error ignored = ERROR_INIT;
 
-	/* An unreadable record: ask, too; there is nothing to stop then. */
-	if ((release_read(app, number, &r, &ignored) == -1 || has_processes(&r)) &&
-	    ask_stop(number, err) == -1)
-		return error_prefix(err, "stopping release %u", number);
 	if (release_remove(app, number, err) == -1)
 		return -1;
 	return repo ? repo_delete_ref(repo, ref, err) : 0;
@@ -79,7 +83,8 @@ int prune(struct app *app, struct repo *repo, struct error *err)
 			continue;
 		if (room)
 			room--;
-		else if (prune_one(app, repo, release[i], err) == -1)
+		else if (!still_runs(app, release[i]) &&
+			 prune_one(app, repo, release[i], err) == -1)
 			return -1;
 	}
 	return 0;
@@ -220,7 +225,8 @@ int transaction_settle(struct app *app, struct repo *repo, struct error *err)
 	if (prune(app, repo, err) == -1)
 		return -1;
 	try_to(prepare_spare(app, repo, &no_room), "preparing the next slot", &no_room);
-	if (drain(app, start, err) == -1 || pack_refs(app, repo, err) == -1)
+	if (drain(app, start, err) == -1 || prune(app, repo, err) == -1 ||
+	    pack_refs(app, repo, err) == -1)
 		return -1;
 	return clean(app, err);
 }

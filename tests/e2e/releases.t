@@ -107,4 +107,33 @@ ok '29 a missing file is named'                  said 'static/version' "$TMP/ver
 ok '29 redeploy heals it'                        verb redeploy kept
 ok '  verify agrees'                             verb verify kept
 ok '  it serves'                                 serves 8
+
+# 27: a release that still answers a request is not removed under it. 30: its code and its environment are one.
+PLATFORM=python
+new_app busy
+commit_app 1
+push || bail 'the first push of busy failed'
+fetch "/wait?$TMP/go" --max-time 60 >"$TMP/waited" 2>&1 &
+waiting=$!
+ok '27 a request waits in release 1'             wait_until 20 sh -c "grep -rq 'waiting for $TMP/go' '$STATE/log/busy'"
+for i in 2 3 4 5; do
+	commit_app $i
+	push || bail "push $i of busy failed"
+done
+wait_until 5 must_fail pgrep -f 'silver-deploy settle busy$' || true
+ok '27 four releases later its files are there'  test -e "$STATE/apps/busy/releases/1/record.ini"
+: >"$TMP/go"
+wait $waiting || true
+ok '   and its request is answered by it'        equal "$(cat "$TMP/waited")" 1
+first_is_gone() { test ! -e "$STATE/apps/busy/releases/1"; }
+commit_app 6
+push || bail 'push 6 of busy failed'
+ok '   then it goes'                             wait_until 40 first_is_gone
+fetch /env >"$TMP/env.6"
+told() { python3 -c 'import json, sys; e = json.load(open(sys.argv[1])); print(e["SILVER_RELEASE"], e["SILVER_COMMIT"])' "$1"; }
+ok '30 the environment is that of the release'   equal "$(told "$TMP/env.6")" "6 $(record commit)"
+ok '30 a rollback'                               verb rollback busy
+fetch /env >"$TMP/env.5"
+ok '30 brings back code'                         serves 5
+ok '30 and environment together'                 equal "$(told "$TMP/env.5")" "5 $(record commit 5)"
 done_testing
