@@ -83,7 +83,8 @@ hold_place() {
 
 let_go() {
 	rm -f "$TMP"/crash/hold.*.* # not the trace
-	for lg_pid in $(sed -n 's/^\([0-9]*\) .*stopped by SIGSTOP.*/\1/p' "$TMP/crash/hold.trace" 2>/dev/null); do
+	lg_pids=$(sed -n 's/^\([0-9]*\) .*stopped by SIGSTOP.*/\1/p' "$TMP/crash/hold.trace" 2>/dev/null || true)
+	for lg_pid in $lg_pids; do
 		kill -CONT "$lg_pid" 2>/dev/null || true
 	done
 }
