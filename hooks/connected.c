@@ -26,7 +26,11 @@ static int check_entry(void *ctx, const char *path, const struct repo_entry *was
 static int check_tree(struct check *c, const char *old_tree, const char *new_tree,
 		      struct error *err)
 {
-	return repo_diff(c->repo, old_tree, new_tree, check_entry, c, err);
+	if (repo_diff(c->repo, old_tree, new_tree, check_entry, c, err) == 0)
+		return 0;
+	if (err->code == E_REFUSED) /* too deep; that a history ends is another matter */
+		err->code = E_USAGE;
+	return -1;
 }
 
 static int read_tree_of(struct check *c, const char *commit, char tree[OID_HEX],

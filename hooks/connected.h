@@ -9,6 +9,6 @@
 
 /* oids: what the refs are to name, any objects. E_REFUSED: a history ends, at a parent that is not
  * there or at one of `ends` (a shallow clone's; may be empty). E_NOTFOUND: a tree or a file is
- * missing, with its id. */
+ * missing, with its id. E_USAGE: a tree is too deep to be looked at. */
 MUST_CHECK int connected_check(struct repo *repo, const struct strv *oids, const struct strv *ends,
 			       struct error *err);

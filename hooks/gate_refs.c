@@ -275,7 +275,7 @@ static int find_incomplete(struct gate *g, struct error *err)
 	if (connected_check(g->repo, &oids, &g->ends, err) == 0)
 		return 0;
 	g->incomplete = true;
-	return err->code == E_REFUSED || err->code == E_NOTFOUND ? 0 : -1;
+	return err->code == E_SYSTEM ? -1 : 0;
 }
 
 static int check_complete(struct gate *g, const struct push_ref *ref, const char *shown,
@@ -294,6 +294,8 @@ static int check_complete(struct gate *g, const struct push_ref *ref, const char
 			"%s: the push is not complete: %s; `git fsck` where you push from says "
 			"what is broken there",
 			shown, err->text);
+	if (err->code == E_USAGE)
+		return found(g, "%s: %s", shown, err->text);
 	if (err->code != E_REFUSED)
 		return -1;
 	return found(g,

@@ -108,7 +108,7 @@ for pid in $(our_processes); do kill -KILL "$pid" 2>/dev/null || true; done
 wait "$SILVERD" 2>/dev/null || true
 ok 'kill -9 of everything: nothing runs'     wait_until 10 nothing_runs
 start_silverd
-ok '35 all that was live is live again'      serves 2
+ok '35 all that was live is live again'      wait_until 10 serves 2
 APP=blog
 ok '  the other app too'                     serves 2
 
