@@ -25,6 +25,7 @@ def application(environ, start_response):
     if path == "/crash":
         ctypes.string_at(0)
     if path == "/gil":
+        print("holding", flush=True)
         ctypes.PyDLL(None).sleep(1000)
     if path == "/support":
         from silversupport import env, secret
@@ -94,6 +95,8 @@ ok '   and all is answered' all_answered
 
 fetch /gil --max-time 30 >/dev/null 2>&1 &
 hanging=$!
+holding() { grep -rq holding "$STATE/log/blog"; }
+wait_until 20 holding # what that worker had taken before would wait with it
 ok '32 while one holds the interpreter the other worker answers' all_answered
 gil_is_told() { verb logs blog | grep -q 'WORKER TIMEOUT'; }
 ok '   and it is killed' wait_until 30 gil_is_told

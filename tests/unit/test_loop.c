@@ -23,6 +23,16 @@ static void give_descriptors(void *ctx)
 	setrlimit(RLIMIT_NOFILE, &usual);
 }
 
+/* One a process, for its whole life. */
+static struct loop *the_loop(void)
+{
+	static struct loop *loop;
+
+	if (!loop)
+		loop = loop_new();
+	return loop;
+}
+
 static void ended(void *ctx, int status)
 {
 	ended_with = status;
@@ -31,7 +41,7 @@ static void ended(void *ctx, int status)
 
 static void a_child_that_came_when_no_descriptor_was_free_is_waited_for(void **state)
 {
-	struct loop *loop = loop_new();
+	struct loop *loop = the_loop();
 	struct timer *timer = NULL;
 	struct child *child = NULL;
 	pid_t pid = fork();
@@ -50,7 +60,7 @@ static void a_child_that_came_when_no_descriptor_was_free_is_waited_for(void **s
 
 static void a_late_child_can_be_ended(void **state)
 {
-	struct loop *loop = loop_new();
+	struct loop *loop = the_loop();
 	struct timer *timer = NULL;
 	struct child *child = NULL;
 	pid_t pid = fork();
