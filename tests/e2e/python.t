@@ -44,13 +44,18 @@ END
 git -C "$REPO" add -A
 git -C "$REPO" commit -qm 1
 ok 'a WSGI app with a time limit goes live' push
+of_this_node() { # other tests run beside this one
+	for on_pid in $(pgrep -f 'silver_wsgi:load'); do
+		case $(readlink "/proc/$on_pid/cwd" 2>/dev/null) in "$STATE"/apps/blog/*) echo "$on_pid" ;; esac
+	done
+}
 workers() {
 	fetch /quick >/dev/null
-	pgrep -f "silver_wsgi:load.*app.py" | wc -l
+	of_this_node | wc -l
 }
 three() { # the master and two workers
 	equal "$(workers)" 3 || {
-		pgrep -af 'silver_wsgi:load'
+		of_this_node
 		return 1
 	}
 }
@@ -71,7 +76,7 @@ ok '   still' equal "$(fetch /support)" "$support"
 ok 'two workers serve that, too' wait_until 60 three
 
 # One request of many never ends: the others are answered meanwhile, and the worker is replaced.
-before=$(pgrep -f 'silver_wsgi:load' | sort | tr '\n' ' ')
+before=$(of_this_node | sort | tr '\n' ' ')
 fetch /hang --max-time 30 >/dev/null 2>&1 &
 hanging=$!
 all_answered() {
@@ -83,7 +88,7 @@ ok '32 while a request hangs the others are answered' all_answered
 hung_is_told() { verb logs blog | grep -q 'silver: a request for /hang takes more than 3 s; its worker is replaced'; }
 ok '32 the hanging one is noticed, with its place in the code' wait_until 20 hung_is_told
 replaced() {
-	[ "$(pgrep -f 'silver_wsgi:load' | sort | tr '\n' ' ')" != "$before" ] && three
+	[ "$(of_this_node | sort | tr '\n' ' ')" != "$before" ] && three
 }
 ok '   its worker is replaced' wait_until 60 replaced
 ok '   and all is answered' all_answered
