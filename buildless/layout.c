@@ -483,7 +483,6 @@ static int apply(struct order *o, const char *name, const char *old_tree, struct
 			   .live_relocation = &o->live_relocation};
 	struct level top = {.layout = &l, .fd = -1, .live_fd = -1};
 	autoclose int slot_fd = -1;
-	int64_t start = clock_ms(), applied;
 	mode_t mask = umask(022); /* a slot's modes are its tree's, not the caller's */
 	int r = fs_ensure_dir(o->slots_fd, name, 0755, &slot_fd, err);
 
@@ -494,11 +493,8 @@ static int apply(struct order *o, const char *name, const char *old_tree, struct
 	umask(mask);
 	if (r == 0)
 		r = check_relocated(o, &l, slot_fd, err);
-	applied = clock_ms();
 	if (r == 0)
 		r = sync_set_finish(&l.sync, slot_fd, err);
-	work->apply_ms = applied - start;
-	work->sync_ms = clock_ms() - applied;
 	sync_set_close(&l.sync);
 	strbuf_release(&l.path);
 	strv_free_p(&l.relocated);

@@ -12,7 +12,6 @@ struct slot_work {
 	uint64_t written; /* blobs and symlinks created */
 	uint64_t linked;  /* blobs linked from the live slot */
 	uint64_t removed;
-	int64_t apply_ms, sync_ms;
 };
 
 /* Makes slots/NUMBER hold `tree`: nothing where it does already, else the difference to what it
