@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <unistd.h>
 #include "common/proc.h"
 #include "runtime/runner.h"
 
@@ -13,7 +14,7 @@
 #define UID_RANGE "-KSYS_UID_MIN=30000", "-KSYS_UID_MAX=60000"
 #define GID_RANGE "-KSYS_GID_MIN=30000", "-KSYS_GID_MAX=60000"
 
-enum { LABEL_MAX = 32 }; /* what Linux allows for a name */
+enum { LABEL_MAX = 32, TRIES = 5, PAUSE_MS = 200 }; /* LABEL_MAX: what Linux allows for a name */
 
 static uint32_t hash(const char *dir, const char *app)
 {
@@ -104,8 +105,8 @@ static int ensure_user(const char *name, gid_t gid, const char *comment, uid_t *
 	return 0;
 }
 
-int accounts_ensure_system(const char *name, const char *comment, uid_t *uid, gid_t *gid,
-			   struct error *err)
+static int ensure_system(const char *name, const char *comment, uid_t *uid, gid_t *gid,
+			 struct error *err)
 {
 	const struct passwd *user = getpwnam(name);
 
@@ -117,6 +118,19 @@ int accounts_ensure_system(const char *name, const char *comment, uid_t *uid, gi
 	if (ensure_group(name, gid, err) == -1)
 		return -1;
 	return ensure_user(name, *gid, comment, uid, err);
+}
+
+/* Two nodes that start at once on one machine make the same users; one tool may find half of what
+ * the other is writing. Everything is looked up anew at each try. */
+int accounts_ensure_system(const char *name, const char *comment, uid_t *uid, gid_t *gid,
+			   struct error *err)
+{
+	for (int left = TRIES; ensure_system(name, comment, uid, gid, err) == -1; left--) {
+		if (left == 0)
+			return -1;
+		usleep(PAUSE_MS * 1000);
+	}
+	return 0;
 }
 
 int accounts_ensure(const struct node *node, const char *app, struct accounts *out,
