@@ -1,28 +1,29 @@
 /* silver: the command line, on both ends: by ssh to a node elsewhere, by its control socket to one
  * on this machine. */
 #include "buildless/appini.h"
-#include "cli/ask.h"
+#include "cli/where.h"
+#include "receiver/commands.h"
 
-#define USAGE "usage: silver [--node HOST:PORT | --dir DIR] VERB [ARGS...]"
-
-struct options {
-	const char *node, *dir;
-	int first; /* of the words behind the options */
-};
+#define USAGE "usage: silver [--node HOST:PORT | --dir DIR | --remote NAME] VERB [ARGS...]"
 
 static void print_help(FILE *out)
 {
-	autostrbuf struct strbuf text = STRBUF_INIT;
+	autostrbuf struct strbuf here = STRBUF_INIT, node = STRBUF_INIT;
 
-	commands_help(&text, ROLE_ADMIN, true);
+	local_commands_help(&here);
+	commands_help(&node, ROLE_ADMIN, true);
 	fprintf(out,
 		USAGE
 		"\n\n"
 		"  --node HOST:PORT  a node elsewhere, by ssh (default: $SILVER_NODE)\n"
 		"  --dir DIR         a node on this machine (default: $SILVER_DIR, else ./node)\n"
-		"  --version         print the version\n\n%s\n"
+		"  --remote NAME     node and app of this git remote (default: silver)\n"
+		"  --version         print the version\n\n"
+		"here, where you develop:\n%s\n"
+		"on the node (in a checkout with a git remote `silver`, APP need not be said):\n"
+		"%s\n"
 		"Deploying is `git push`: git remote add silver ssh://silver@HOST:PORT/APP\n",
-		strbuf_str(&text));
+		strbuf_str(&here), strbuf_str(&node));
 }
 
 /* "--NAME VALUE" or "--NAME=VALUE" at argv[*i]. */
@@ -39,7 +40,8 @@ static const char *option_value(const char *name, char **argv, int *i)
 	return NULL;
 }
 
-static int parse_options(char **argv, struct options *o, struct error *err)
+/* *first is the first of the words behind the options. */
+static int parse_options(char **argv, struct options *o, int *first, struct error *err)
 {
 	int i;
 
@@ -53,45 +55,27 @@ static int parse_options(char **argv, struct options *o, struct error *err)
 			o->node = value;
 		else if ((value = option_value("--dir", argv, &i)))
 			o->dir = value;
+		else if ((value = option_value("--remote", argv, &i)))
+			o->remote = value;
 		else
 			return error_set(err, E_USAGE, "unknown or incomplete option '%s'\n" USAGE,
 					 argv[i]);
 	}
-	o->first = i;
-	if (o->node && o->dir)
-		return error_set(err, E_USAGE, "--node or --dir, not both\n" USAGE);
+	*first = i;
+	if (!!o->node + !!o->dir + !!o->remote > 1)
+		return error_set(err, E_USAGE, "one of --node, --dir and --remote\n" USAGE);
 	return 0;
 }
 
-/* Options count over the environment, and that over a node in the directory where we are. */
-static int choose_node(struct options *o, struct error *err)
+static int ask(const struct options *o, char **words, size_t n, int *status, struct error *err)
 {
-	if (o->node || o->dir)
-		return 0;
-	o->node = getenv("SILVER_NODE");
-	o->dir = getenv("SILVER_DIR");
-	if (o->node && o->dir)
-		return error_set(err, E_USAGE,
-				 "SILVER_NODE and SILVER_DIR are both set: say --node or --dir");
-	if (!o->node && !o->dir && access("node/node.ini", F_OK) == 0)
-		o->dir = "node";
-	if (!o->node && !o->dir)
-		return error_set(
-			err, E_USAGE,
-			"which node? --node HOST:PORT for one elsewhere, --dir DIR for one "
-			"on this machine\n" USAGE);
-	return 0;
-}
+	const struct local_command *here = local_command_named(words[0]);
 
-static int ask(struct options *o, char **words, size_t n, int *status, struct error *err)
-{
-	autorequest struct request request = {0};
-
-	if (request_parse(&request, words, n, err) == -1 || choose_node(o, err) == -1)
-		return -1;
-	if (o->node)
-		return ask_remote(o->node, &request, words, n, err);
-	return ask_local(o->dir, &request, words, n, status, err);
+	if (here)
+		return local_command_run(here, o, words + 1, n - 1, status, err);
+	if (!command_named(words[0]) && strcmp(words[0], "git") != 0)
+		return command_unknown(words[0], err);
+	return where_ask(o, words, n, status, err);
 }
 
 /* The table of app.ini's keys, aligned. */
@@ -120,7 +104,11 @@ static int help(char **words, size_t n, struct error *err)
 		help_appini();
 		return 0;
 	}
-	if (command_help(&text, words[0], err) == -1)
+	if (local_command_named(words[0]))
+		local_command_help(&text, local_command_named(words[0]));
+	else if (!command_named(words[0]))
+		return command_unknown(words[0], err);
+	else if (command_help(&text, words[0], err) == -1)
 		return -1;
 	fputs(strbuf_str(&text), stdout);
 	return 0;
@@ -131,11 +119,11 @@ int main(int argc, char **argv)
 	struct options o = {0};
 	struct error err = ERROR_INIT;
 	const char *verb;
-	int status = 0, result;
+	int status = 0, first = 1, result;
 
-	if (parse_options(argv, &o, &err) == -1)
+	if (parse_options(argv, &o, &first, &err) == -1)
 		return error_report(&err);
-	verb = argv[o.first];
+	verb = argv[first];
 	if (!verb) {
 		print_help(stderr);
 		return E_USAGE;
@@ -145,8 +133,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(verb, "help") || !strcmp(verb, "--help") || !strcmp(verb, "-h"))
-		result = help(argv + o.first + 1, (size_t)(argc - o.first - 1), &err);
+		result = help(argv + first + 1, (size_t)(argc - first - 1), &err);
 	else
-		result = ask(&o, argv + o.first, (size_t)(argc - o.first), &status, &err);
+		result = ask(&o, argv + first, (size_t)(argc - first), &status, &err);
 	return result == -1 ? error_report(&err) : status;
 }

@@ -174,7 +174,8 @@ static const char *prepare_child(const struct proc_spec *spec, int null_fd)
 	const char *failed;
 
 	reset_signals();
-	umask(022);
+	if (!spec->keep_umask)
+		umask(022);
 	if (spec->new_session && setsid() == -1)
 		return "cannot start a session";
 	failed = place_fds(spec, null_fd);

@@ -26,6 +26,7 @@ struct proc_spec {
 	bool new_session;   /* setsid; the pid is also the process group. */
 	bool ctty;          /* with new_session: `in` becomes the controlling terminal */
 	int nice;           /* 0: as the parent; above: also idle I/O priority */
+	bool keep_umask;    /* as the parent's; else 022 */
 };
 
 /* *pid is the caller's to wait for. A program that cannot be executed is an error here, not a

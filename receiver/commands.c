@@ -162,6 +162,15 @@ static int bad_option(const struct command *c, const char *word, struct error *e
 	return bad_use(c, err, "unknown option '%s'", strbuf_str(&shown));
 }
 
+size_t command_app_at(const struct command *c, char *const *words, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && words[i][0] == '-' && !(c->flags & RAW))
+		i += option_kind(c, words[i]) == WITH_VALUE ? 2 : 1;
+	return i < n ? i : n;
+}
+
 /* Sorts words into options (to out->words) and the others. */
 static int split_words(struct request *out, struct strv *others, char *const *words, size_t n,
 		       struct error *err)

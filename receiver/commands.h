@@ -45,6 +45,9 @@ const struct command *command_named(const char *name); /* NULL: none */
 const struct command *command_at(size_t i);            /* NULL: past the last */
 /* "usage: rollback APP [N]"; the caller frees. */
 char *command_usage(const struct command *c);
+/* Index of the first of these words, which stand behind the verb, that is no option: the app, or n.
+ */
+size_t command_app_at(const struct command *c, char *const *words, size_t n);
 /* What a user of this role may ask; `local` adds the rows for the node itself. */
 void commands_help(struct strbuf *out, enum role role, bool local);
 /* One verb, for `help VERB`. */

@@ -50,6 +50,7 @@ static void the_command_line_names_port_host_and_terminal(void **state)
 		{"[::1]:2222", false, "ssh -p 2222 silver@::1 -- apps"},
 		{"[::1]", false, "ssh silver@::1 -- apps"},
 		{"127.0.0.1:1", false, "ssh -p 1 silver@127.0.0.1 -- apps"},
+		{"git@node:22", false, "ssh -p 22 git@node -- apps"},
 	};
 
 	(void)state;
@@ -70,8 +71,9 @@ static void the_command_line_names_port_host_and_terminal(void **state)
 static void what_is_no_node_is_refused(void **state)
 {
 	static const char *const nodes[] = {
-		"",          ":22",  "node:", "node:0",  "node:65536", "node:x",   "-oProxy",
-		"a@node:22", "[::1", "[]:22", "[::1]22", "::1",        "node:22:", "-x:22",
+		"",         ":22",      "node:",      "node:0",   "node:65536",  "node:x",
+		"-oProxy",  "@node:22", "[::1",       "[]:22",    "[::1]22",     "::1",
+		"node:22:", "-x:22",    "-a@node:22", "a b@node", "a@b@node:22", "node/app",
 	};
 
 	(void)state;

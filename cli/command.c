@@ -1,0 +1,92 @@
+#include "cli/command.h"
+
+#include "common/names.h"
+#include "receiver/commands.h"
+
+static const struct local_command commands[] = {
+	{"init", "DIR [--platform P] [--app APP] [--node HOST[:PORT]]...",
+	 "make a new app: its files, a git repository, the remote", "--platform= --app= --node=", 1,
+	 1, cmd_init},
+	{"remote", "[add [NAME] HOST... [--app APP]]",
+	 "list the nodes of this checkout; add: as the git remote `silver`", "--app=", 0, 64,
+	 cmd_remote},
+};
+
+const struct local_command *local_command_at(size_t i)
+{
+	return i < ARRAY_SIZE(commands) ? &commands[i] : NULL;
+}
+
+const struct local_command *local_command_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+void local_commands_help(struct strbuf *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct local_command *c = &commands[i];
+		autofree char *head = xasprintf("%s %s", c->name, c->usage);
+
+		if (strlen(head) > 36)
+			strbuf_addf(out, "  %s\n  %-36s  %s\n", head, "", c->help);
+		else
+			strbuf_addf(out, "  %-36s  %s\n", head, c->help);
+	}
+}
+
+void local_command_help(struct strbuf *out, const struct local_command *c)
+{
+	strbuf_addf(out, "usage: silver %s%s%s\n%s\n", c->name, *c->usage ? " " : "", c->usage,
+		    c->help);
+}
+
+static int bad_use(const struct local_command *c, struct error *err)
+{
+	autofree char *what = xstrdup(err->text);
+
+	return error_set(err, E_USAGE, "%s\nusage: silver %s%s%s", what, c->name,
+			 *c->usage ? " " : "", c->usage);
+}
+
+int local_command_run(const struct local_command *c, const struct options *options,
+		      char *const *words, size_t n, int *status, struct error *err)
+{
+	struct call call = {.options = options, .command = c};
+	int r;
+
+	if (args_parse(&call.args, c->options, words, n, err) == -1)
+		return bad_use(c, err);
+	if (call.args.words.n < c->min_words || call.args.words.n > c->max_words) {
+		error_set(err, E_USAGE, "%s",
+			  call.args.words.n < c->min_words ? "a word is missing"
+							   : "too many words");
+		r = bad_use(c, err);
+	} else {
+		r = c->run(&call, err);
+	}
+	*status = call.status;
+	args_release(&call.args);
+	return r;
+}
+
+int command_unknown(const char *name, struct error *err)
+{
+	autofree char *shown = name_printable(name);
+	autostrv struct strv known = STRV_INIT;
+	const struct command *c;
+	const char *near;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		strv_add(&known, commands[i].name);
+	for (size_t i = 0; (c = command_at(i)); i++)
+		if (!(c->flags & HIDDEN))
+			strv_add(&known, c->name);
+	near = name_nearest(name, (const char *const *)strv_argv(&known), known.n);
+	return error_set(err, E_USAGE, "unknown verb '%.60s'%s%s%s; `silver help` lists them",
+			 shown, near ? " (did you mean '" : "", near ? near : "",
+			 near ? "'?)" : "");
+}
