@@ -229,6 +229,11 @@ int proc_start(const struct proc_spec *spec, pid_t *pid, struct error *err)
 	struct failure f;
 	ssize_t n;
 
+	if (!strchr(path, '/'))
+		return error_set(err, E_SYSTEM,
+				 "the program '%s' is not installed on this machine: apt-get "
+				 "install --no-install-recommends the package that has it",
+				 path);
 	if (null_fd == -1)
 		return error_sys(err, errno, "cannot open /dev/null");
 	if (pipe2(report, O_CLOEXEC) == -1)

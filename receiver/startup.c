@@ -21,13 +21,11 @@ static const struct {
 	const char *program, *package;
 	bool as_root; /* only where every app has users of its own */
 } needed[] = {
-	{"git", "git", false},
-	{"nginx", "nginx-light", false},
-	{"s6-svscan", "s6", false},
-	{"s6-log", "s6", false},
-	{"ssh-keygen", "openssh-client", false},
-	{"setfacl", "acl", true},
-	{"useradd", "passwd", true},
+	{"git", "git", false},           {"nginx", "nginx-light", false},
+	{"s6-svscan", "s6", false},      {"s6-supervise", "s6", false},
+	{"s6-svscanctl", "s6", false},   {"s6-svc", "s6", false},
+	{"s6-log", "s6", false},         {"ssh-keygen", "openssh-client", false},
+	{"setfacl", "acl", true},        {"useradd", "passwd", true},
 	{"setpriv", "util-linux", true},
 };
 
