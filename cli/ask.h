@@ -17,9 +17,10 @@ MUST_CHECK int ask_remote_wait(const char *node, const struct request *request, 
  * the ssh to use. E_USAGE: a bad `node`. */
 MUST_CHECK int ask_remote_argv(const char *node, bool terminal, char *const *words, size_t n,
 			       struct strv *argv, struct error *err);
-/* $GIT_SSH_COMMAND, core.sshCommand of where we are, $GIT_SSH, else "ssh"; a leading "~/" of a word
- * is the home directory, nothing else is expanded. */
-MUST_CHECK int ask_ssh(struct strv *argv, struct error *err);
+/* $GIT_SSH_COMMAND, core.sshCommand at `dir` (NULL: here), $GIT_SSH, else "ssh"; a leading "~/" of
+ * a word is the home directory, nothing else is expanded. `env` counts over ours, as struct tool.
+ */
+MUST_CHECK int ask_ssh(const char *dir, char *const *env, struct strv *argv, struct error *err);
 
 /* By the control socket of the node at `dir`; where none is running, `user` works all the same. */
 MUST_CHECK int ask_local(const char *dir, const struct request *request, char *const *words,

@@ -10,6 +10,15 @@ static const struct local_command commands[] = {
 	{"remote", "[add [NAME] HOST... [--app APP]]",
 	 "list the nodes of this checkout; add: as the git remote `silver`", "--app=", 0, 64,
 	 cmd_remote},
+	{"deploy", "[DIR] [--check] [--force]",
+	 "deploy the files as they are there, committed or not; --check: only say what would "
+	 "happen",
+	 "--check --force --app=", 0, 1, cmd_deploy},
+	{"update", "[DIR] [--check] [--force]", "the old name of deploy",
+	 "--check --force --app=", 0, 1, cmd_deploy},
+	{"push", "[REMOTE [COMMIT]] [--check] [--force]",
+	 "deploy what is committed, on all nodes of the remote or on none",
+	 "--check --force --app=", 0, 2, cmd_push},
 };
 
 const struct local_command *local_command_at(size_t i)

@@ -38,3 +38,5 @@ int command_unknown(const char *name, struct error *err);
 
 int cmd_init(struct call *call, struct error *err);
 int cmd_remote(struct call *call, struct error *err);
+int cmd_push(struct call *call, struct error *err);
+int cmd_deploy(struct call *call, struct error *err);

@@ -108,16 +108,20 @@ static int ssh_words(const char *command, struct strv *argv, struct error *err)
 }
 
 /* As git-config(1) orders them: the remote was set up for git, and a verb goes the same way. */
-int ask_ssh(struct strv *argv, struct error *err)
+int ask_ssh(const char *dir, char *const *env, struct strv *argv, struct error *err)
 {
+	struct git g = {.dir = dir};
 	autostrbuf struct strbuf configured = STRBUF_INIT;
 	const char *command = getenv("GIT_SSH_COMMAND"), *program = getenv("GIT_SSH");
 	struct error none = ERROR_INIT;
 	int status;
 
+	for (; env && *env; env++)
+		if (str_starts(*env, "GIT_SSH_COMMAND="))
+			command = *env + strlen("GIT_SSH_COMMAND=");
 	if (!command || !*command) {
 		/* no git here: then it has no say */
-		if (GIT_ASK(NULL, &configured, &status, &none, "config", "core.sshCommand") == -1)
+		if (GIT_ASK(&g, &configured, &status, &none, "config", "core.sshCommand") == -1)
 			strbuf_reset(&configured);
 		command = strbuf_str(&configured);
 	}
@@ -133,7 +137,7 @@ static int remote_argv(const char *node, const struct request *request, char *co
 	bool terminal =
 		(request->command->flags & TTY) && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
-	return ask_ssh(argv, err) == -1 ||
+	return ask_ssh(NULL, NULL, argv, err) == -1 ||
 			       ask_remote_argv(node, terminal, words, n, argv, err) == -1
 		       ? -1
 		       : 0;

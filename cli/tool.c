@@ -10,17 +10,24 @@
 
 extern char **environ;
 
+static bool is_program(const char *path)
+{
+	struct stat st; /* a directory may be "executable" too */
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
 char *tool_find(const char *name)
 {
 	const char *path = getenv("PATH");
 
 	if (strchr(name, '/'))
-		return access(name, X_OK) == 0 ? xstrdup(name) : NULL;
+		return is_program(name) ? xstrdup(name) : NULL;
 	for (const char *at = path ? path : "/usr/local/bin:/usr/bin:/bin"; *at;) {
 		size_t len = strcspn(at, ":");
 		autofree char *full = xasprintf("%.*s/%s", (int)len, len ? at : ".", name);
 
-		if (access(full, X_OK) == 0)
+		if (is_program(full))
 			return steal_ptr(&full);
 		at += len + (at[len] == ':');
 	}

@@ -1,7 +1,9 @@
 #include "cli/where.h"
 
 #include "cli/ask.h"
+#include "cli/git.h"
 #include "cli/place.h"
+#include "cli/rollout.h"
 
 struct where {
 	const char *node, *dir; /* one of them, or neither: hosts of the place */
@@ -135,8 +137,11 @@ static int many_nodes(const struct where *w, const struct request *r, struct err
 
 	return error_set(err, E_USAGE,
 			 "which node? the git remote '%s' has %zu: %s; `silver --node HOST %s ...` "
-			 "asks one",
-			 w->place.remote, w->place.n, nodes, r->command->name);
+			 "asks one%s",
+			 w->place.remote, w->place.n, nodes, r->command->name,
+			 strcmp(r->command->name, "rollback") != 0
+				 ? ""
+				 : ", `silver rollback --all` goes back on all of them");
 }
 
 /* What only looks is asked of one after the other; the worst status counts. */
@@ -174,6 +179,29 @@ static int ask(const struct where *w, struct strv *words, int *status, struct er
 	return ask_each(w, &request, words, status, err);
 }
 
+/* `rollback --all [COMMIT]`: of the nodes of a remote. Numbers differ from node to node. */
+static bool is_for_all(char *const *words, size_t n)
+{
+	return n > 1 && !strcmp(words[0], "rollback") && !strcmp(words[1], "--all");
+}
+
+static int back_on_all(struct where *w, char *const *words, size_t n, struct error *err)
+{
+	autofree char *name = n > 2 ? xasprintf("%s^{commit}", words[2]) : NULL;
+	autostrbuf struct strbuf commit = STRBUF_INIT;
+	const char *app;
+
+	if (n > 3 || w->node_said)
+		return error_set(err, E_USAGE,
+				 "usage: silver [--remote NAME] rollback --all [COMMIT]");
+	if (!w->place.n)
+		return no_node(err);
+	if (place_app(&w->place, &app, err) == -1 ||
+	    (name && GIT(NULL, &commit, err, "rev-parse", "--verify", name) == -1))
+		return -1;
+	return rollout_back(&w->place, app, name ? strbuf_str(&commit) : NULL, err);
+}
+
 /* A remote that was asked for must be there; the usual one may be. */
 static int find_place(struct where *w, const struct options *o, struct error *err)
 {
@@ -204,6 +232,11 @@ int where_ask(const struct options *options, char *const *words, size_t n, int *
 
 	if (r == 0 && needs_place(&w, words, n))
 		r = find_place(&w, options, err);
+	if (r == 0 && is_for_all(words, n)) {
+		r = back_on_all(&w, words, n, err);
+		place_release(&w.place);
+		return r;
+	}
 	if (r == 0)
 		r = complete(&w, words, n, &full, err);
 	if (r == 0)
