@@ -37,11 +37,11 @@ else
 OPT = -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all -DSILVER_SANITIZE=1
 endif
 
-CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. -include common/banned.h $(OPT) $(WARN) $(HARD) \
+CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. $(PQ_CFLAGS) -include common/banned.h $(OPT) $(WARN) $(HARD) \
 	-DSILVER_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
-PKGS := libgit2 libdeflate libssh inih libarchive libseccomp
+PKGS := libgit2 libdeflate libssh inih libarchive libseccomp libpq libmariadb hiredis sqlite3
 ifneq ($(MAKECMDGOALS),clean)
 MISSING := $(shell for p in $(PKGS) cmocka; do pkg-config --exists $$p || echo $$p; done)
 ifneq ($(MISSING),)
@@ -49,6 +49,8 @@ $(error missing libraries: $(MISSING); `scripts/install-deps build` installs the
 endif
 endif
 pc = $(shell pkg-config --libs $(1))
+# the one library whose header is in a directory of its own
+PQ_CFLAGS := $(subst -I,-isystem ,$(shell pkg-config --cflags libpq))
 
 # One archive per folder; a program links the archives it may include, and the libraries at home there.
 FOLDERS  = common runtime services buildless hooks receiver cli
@@ -60,9 +62,10 @@ LIB_RUNTIME   = $(call archive,runtime) $(LIB_COMMON)
 LIB_SERVICES  = $(call archive,services) $(LIB_COMMON)
 LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES) $(call pc,libgit2 libdeflate)
 LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
-LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_COMMON)
+LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_SERVICES)
+PC_SERVICES   = $(call pc,libpq sqlite3)
 
-PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver
+PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/proc-receive $(B)/hooks/post-receive
 
@@ -85,6 +88,8 @@ silver-deploy_MAIN  = buildless/deploy.c
 silver-deploy_LIBS  = $(LIB_BUILDLESS)
 silver-exec_MAIN    = runtime/exec.c
 silver-exec_LIBS    = $(LIB_RUNTIME)
+silver-service_MAIN = services/service.c
+silver-service_LIBS = $(LIB_SERVICES) $(PC_SERVICES)
 silver_MAIN         = cli/silver.c
 silver_LIBS         = $(call archive,cli) $(call archive,buildless) $(LIB_RECEIVER)
 
@@ -131,7 +136,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call Q,TEST  $<)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(WRAP_$*) \
 		$(call archive,cli) $(call archive,hooks) $(call archive,receiver) $(LIB_BUILDLESS) \
-		$(call pc,libssh libseccomp cmocka)
+		$(call pc,libssh libseccomp cmocka) $(PC_SERVICES)
 
 unit: all $(UNIT_PROGRAMS)
 	@B=$(B) scripts/run-unit $(UNIT_PROGRAMS)
@@ -156,7 +161,7 @@ install: all
 	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
 	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
 	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-git silver-hook silver-activate \
-		silver-deploy silver-exec) \
+		silver-deploy silver-exec silver-service) \
 		$(DESTDIR)$(LIBEXECDIR)/
 	ln -sf ../silver-git $(DESTDIR)$(LIBEXECDIR)/git/git
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive

@@ -130,7 +130,8 @@ static void refuse_unknown(struct parse *p, const struct section *section, const
 	for (const struct key *key = section->keys; key->name && n < ARRAY_SIZE(names); key++) {
 		names[n++] = key->name;
 		if (key->take)
-			strbuf_addf(&all, "%s%s", all.len ? ", " : "", key->name);
+			strbuf_addf(&all, "%s%s%s", all.len ? ", " : "", key->name,
+				    str_ends(key->name, ".") ? "NAME" : "");
 	}
 	near = name_nearest(lower, names, n);
 	if (near && strcmp(near, "runner") == 0)
@@ -176,7 +177,7 @@ static bool check_shape(struct parse *p, unsigned line, const struct key *key, c
 			appini_refuse(p, appini_continuation_line(p, line, nth),
 				      "'%s' has a second line, '%s'; it takes one", key->name, v);
 	}
-	if (key->take && *value == '\0')
+	if (key->take && *value == '\0' && !(key->flags & KEY_MAY_BE_EMPTY))
 		appini_refuse(p, line, "'%s' has no value; remove the line, or set it", key->name);
 	return p->n_errors == before;
 }
@@ -226,7 +227,7 @@ static void on_key(void *ctx, unsigned line, const char *section_name, const cha
 	before = seen_before(p, section_name, &at);
 	if (before && before != line)
 		appini_refuse(p, line, "'%s' is set twice, here and in line %u; keep one",
-			      key->name, before);
+			      str_ends(key->name, ".") ? name : key->name, before);
 	else if (!before)
 		take_key(p, section, key, &at, value);
 }
@@ -274,6 +275,15 @@ static void tasks_release(struct appini_tasks *tasks)
 	free(tasks->v);
 }
 
+static void services_release(struct appini_services *services)
+{
+	for (size_t i = 0; i < services->n; i++) {
+		free(services->v[i].name);
+		free(services->v[i].value);
+	}
+	free(services->v);
+}
+
 void appini_release(struct appini *ini)
 {
 	free(ini->app_name);
@@ -282,6 +292,7 @@ void appini_release(struct appini *ini)
 	tasks_release(&ini->test);
 	free(ini->default_location);
 	strv_free_p(&ini->packages);
+	services_release(&ini->services);
 	*ini = (struct appini){0};
 }
 
@@ -299,7 +310,8 @@ void appini_describe(struct strbuf *out)
 			    section->words);
 		for (const struct key *key = section->keys; key->name; key++)
 			if (key->take)
-				strbuf_addf(out, "%s\t%s\n", key->name, key->words);
+				strbuf_addf(out, "%s%s\t%s\n", key->name,
+					    str_ends(key->name, ".") ? "NAME" : "", key->words);
 	}
 }
 

@@ -17,12 +17,23 @@ struct appini_tasks {
 	size_t n;
 };
 
+/* service.NAME = VALUE. */
+struct appini_service {
+	char *name, *value; /* the name in lower case; the value may be "" */
+	unsigned line;
+};
+struct appini_services {
+	struct appini_service *v;
+	size_t n;
+};
+
 struct appini {
 	char *app_name; /* NULL: absent */
 	struct runspec run;
 	struct appini_tasks update_fetch, test; /* in their order */
 	char *default_location;                 /* "host" or "host/path"; NULL: absent */
 	struct strv packages;                   /* sorted, each once */
+	struct appini_services services;        /* in their order, each name once */
 	unsigned runner_line, php_root_line, packages_line, location_line; /* 0: absent */
 };
 

@@ -202,6 +202,24 @@ static void take_packages(struct parse *p, const struct place *at, const char *v
 	}
 }
 
+/* "service.NAME". Which names a node has is not known here (check_services.h). */
+static void take_service(struct parse *p, const struct place *at, const char *value)
+{
+	struct appini_services *s = &p->ini->services;
+	autofree char *name = xstrdup(at->name + strlen("service."));
+	struct error err = ERROR_INIT;
+
+	for (char *c = name; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c + ('a' - 'A'));
+	if (name_check_service(name, &err) == -1) {
+		appini_refuse(p, at->line, "%s", err.text);
+		return;
+	}
+	s->v = xrealloc_array(s->v, s->n + 1, sizeof(*s->v));
+	s->v[s->n++] = (struct appini_service){steal_ptr(&name), xstrdup(value), at->line};
+}
+
 static void is_for_later(struct parse *p, const struct place *at, const char *advice)
 {
 	appini_refuse(p, at->line, "'%s' is not available in this version of Silver: %s", at->name,
@@ -237,7 +255,8 @@ const struct key appini_production_keys[] = {
 	 KEY_LINES},
 
 	{"service.php", NULL, is_legacy, "'platform' says what runs the app", 0},
-	{"service.", NULL, is_for_later, "no services are provided; remove it", 0},
+	{"service.", take_service, NULL, "Asks for the service NAME: postgresql, postgis, ...",
+	 KEY_MAY_BE_EMPTY},
 	{"config.", NULL, is_for_later, "apps have no configuration yet; remove it", 0},
 
 	{"version", NULL, is_legacy, "the releases are numbered by the node; remove it", 0},

@@ -27,7 +27,8 @@ struct place {
 };
 
 enum {
-	KEY_LINES = 1, /* takes several lines */
+	KEY_LINES = 1,        /* takes several lines */
+	KEY_MAY_BE_EMPTY = 2, /* "service.files =" */
 };
 
 struct key {

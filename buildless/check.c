@@ -2,6 +2,7 @@
 
 #include <strings.h>
 #include "buildless/check_appini.h"
+#include "buildless/equip.h"
 #include "buildless/links.h"
 #include "buildless/release.h"
 #include "buildless/slot.h"
@@ -215,6 +216,8 @@ int check_commit(struct repo *repo, const struct app *app, const char *oid, stru
 		return -1;
 	c.tree = commit.tree;
 	result = run_checks(&c, app->name, live, known ? &relocation : NULL, ini, report, err);
+	if (result == 0)
+		result = equip_check(app, ini, &report->errors, err);
 	if (result == 0)
 		report->no_room = space_problem(app, commit.tree, &c.need);
 	repo_commit_release(&commit);

@@ -90,6 +90,7 @@ struct fsck {
 	struct repo *repo;
 	struct findings *f;
 	struct stat owner; /* of repo.git: the app's */
+	uid_t node_uid;    /* whose the state directory is */
 	char head[OID_HEX];
 	unsigned current, next;
 };
@@ -114,27 +115,29 @@ struct known {
 	const char *name;
 	mode_t type, mode;
 	bool needed;
+	bool of_node; /* the node's user made it, for the app's group */
 };
 
 static const struct known app_names[] = {
-	{"repo.git", S_IFDIR, 0700, true},  {"lock", S_IFREG, 0640, true},
-	{"config", S_IFDIR, 0750, true},    {"slots", S_IFDIR, 0755, true},
-	{"releases", S_IFDIR, 0755, true},  {"current", S_IFLNK, 0777, false},
-	{"previous", S_IFLNK, 0777, false}, {"next", S_IFLNK, 0777, false},
-	{"last", S_IFLNK, 0777, false},     {"commits", S_IFDIR, 0755, false},
+	{"repo.git", S_IFDIR, 0700, true, false},  {"lock", S_IFREG, 0640, true, false},
+	{"config", S_IFDIR, 0750, true, false},    {"slots", S_IFDIR, 0755, true, false},
+	{"releases", S_IFDIR, 0755, true, false},  {"current", S_IFLNK, 0777, false, false},
+	{"previous", S_IFLNK, 0777, false, false}, {"next", S_IFLNK, 0777, false, false},
+	{"last", S_IFLNK, 0777, false, false},     {"commits", S_IFDIR, 0755, false, false},
+	{"services", S_IFDIR, 02750, false, true},
 };
 
 static const struct known release_names[] = {
-	{"record.ini", S_IFREG, 0644, true}, {"env", S_IFREG, 0640, true},
-	{"app", S_IFLNK, 0777, true},        {"run", S_IFDIR, 01771, true},
-	{"live", S_IFREG, 0644, false},      {"staged", S_IFREG, 0644, false},
-	{"times.ini", S_IFREG, 0644, false},
+	{"record.ini", S_IFREG, 0644, true, false}, {"env", S_IFREG, 0640, true, false},
+	{"app", S_IFLNK, 0777, true, false},        {"run", S_IFDIR, 01771, true, false},
+	{"live", S_IFREG, 0644, false, false},      {"staged", S_IFREG, 0644, false, false},
+	{"times.ini", S_IFREG, 0644, false, false},
 };
 
-static const struct known a_release = {"", S_IFDIR, 0755, true};
-static const struct known a_slot = {"", S_IFDIR, 0755, true};
-static const struct known slot_index = {"", S_IFLNK, 0777, false};
-static const struct known a_slot_record = {"", S_IFREG, 0644, true};
+static const struct known a_release = {"", S_IFDIR, 0755, true, false};
+static const struct known a_slot = {"", S_IFDIR, 0755, true, false};
+static const struct known slot_index = {"", S_IFLNK, 0777, false, false};
+static const struct known a_slot_record = {"", S_IFREG, 0644, true, false};
 
 /* Type, owner and mode; false: it is not what it should be, or not there. A file may be shut more
  * than it has to be: the umask of who made it. */
@@ -142,6 +145,7 @@ static bool check_one(const struct fsck *s, const char *path, const struct known
 {
 	mode_t mode;
 	struct stat st;
+	uid_t uid;
 
 	if (fstatat(s->app->fd, path, &st, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (k->needed || errno != ENOENT)
@@ -157,9 +161,10 @@ static bool check_one(const struct fsck *s, const char *path, const struct known
 					   : "file");
 		return false;
 	}
-	if (st.st_uid != s->owner.st_uid || st.st_gid != s->owner.st_gid)
+	uid = k->of_node ? s->node_uid : s->owner.st_uid;
+	if (st.st_uid != uid || st.st_gid != s->owner.st_gid)
 		found(s, OWNER, path, "it belongs to %u:%u, not %u:%u", (unsigned)st.st_uid,
-		      (unsigned)st.st_gid, (unsigned)s->owner.st_uid, (unsigned)s->owner.st_gid);
+		      (unsigned)st.st_gid, (unsigned)uid, (unsigned)s->owner.st_gid);
 	if (k->type == S_IFDIR ? mode != k->mode : (mode & ~k->mode) != 0)
 		found(s, MODE, path, "its mode is %04o, not %04o", (unsigned)mode,
 		      (unsigned)k->mode);
@@ -438,9 +443,12 @@ static void check_slots(const struct fsck *s)
 int fsck_app(const struct app *app, struct repo *repo, struct findings *f, struct error *err)
 {
 	struct fsck s = {.app = app, .repo = repo, .f = f};
+	struct stat node;
 
-	if (fstatat(app->fd, "repo.git", &s.owner, AT_SYMLINK_NOFOLLOW) == -1)
+	if (fstatat(app->fd, "repo.git", &s.owner, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    fstat(app->node.fd, &node) == -1)
 		return error_sys(err, errno, "cannot see whose '%s' is", app->name);
+	s.node_uid = node.st_uid;
 	check_names(&s, "", app_names, ARRAY_SIZE(app_names));
 	if (repo)
 		fsck_repo_head(app, repo, s.head, f);

@@ -1,6 +1,7 @@
 /* stage.c - a commit becomes a release that is complete, on disk, and not live. */
 #include "buildless/steps.h"
 
+#include "buildless/equip.h"
 #include "buildless/report.h"
 #include "buildless/space.h"
 #include "common/names.h"
@@ -9,9 +10,11 @@
 
 #define SUBJECT_MAX 200
 
-static int compose_env(const struct app *app, unsigned number, unsigned slot, const char *commit,
-		       struct strv *env, char digest[OID_HEX], struct error *err)
+static int compose_env(const struct app *app, const struct appini *ini, unsigned number,
+		       unsigned slot, const char *commit, struct strv *env, char digest[OID_HEX],
+		       struct error *err)
 {
+	autofree const char **services = xcalloc(ini->services.n + 1, sizeof(*services));
 	struct environment_release release = {
 		.node = &app->node,
 		.app = app->name,
@@ -19,9 +22,14 @@ static int compose_env(const struct app *app, unsigned number, unsigned slot, co
 		.number = number,
 		.slot = slot,
 		.commit = commit,
+		.app_fd = app->fd,
+		.services = services,
+		.n_services = ini->services.n,
 	};
 	autostrbuf struct strbuf text = STRBUF_INIT;
 
+	for (size_t i = 0; i < ini->services.n; i++)
+		services[i] = ini->services.v[i].name;
 	if (environment_compose(&release, env, err) == -1)
 		return error_prefix(err, "composing the environment");
 	strv_sort(env);
@@ -31,19 +39,21 @@ static int compose_env(const struct app *app, unsigned number, unsigned slot, co
 }
 
 /* Would a new release of the commit have the same environment as this kept one? */
-static bool same_env(const struct app *app, const struct release_info *kept)
+static bool same_env(const struct app *app, const struct appini *ini,
+		     const struct release_info *kept)
 {
 	autostrv struct strv env = STRV_INIT;
 	struct error ignored = ERROR_INIT;
 	char digest[OID_HEX];
 
-	return compose_env(app, kept->number, kept->slot, kept->commit, &env, digest, &ignored) ==
-		       0 &&
+	return compose_env(app, ini, kept->number, kept->slot, kept->commit, &env, digest,
+			   &ignored) == 0 &&
 	       strcmp(digest, kept->env_digest) == 0;
 }
 
 /* The newest kept release of the commit; false: none. */
-static bool find_kept(const struct app *app, const char *commit, struct release_info *out)
+static bool find_kept(const struct app *app, const struct appini *ini, const char *commit,
+		      struct release_info *out)
 {
 	struct error ignored = ERROR_INIT;
 	unsigned number;
@@ -51,7 +61,7 @@ static bool find_kept(const struct app *app, const char *commit, struct release_
 	if (release_of_commit(app, commit, &number, &ignored) == -1 ||
 	    release_read(app, number, out, &ignored) == -1)
 		return false;
-	if (same_env(app, out))
+	if (same_env(app, ini, out))
 		return true;
 	release_info_release(out);
 	return false;
@@ -145,7 +155,7 @@ static int stage_new(struct app *app, struct repo *repo, const char *branch,
 	    release_remove(app, r->number, err) == -1 || /* staged once, never accepted */
 	    layout(app, repo, flags, r, err) == -1 || count_changed(app, repo, r, err) == -1)
 		return -1;
-	if (compose_env(app, r->number, r->slot, r->commit, &env, r->env_digest, err) == -1)
+	if (compose_env(app, ini, r->number, r->slot, r->commit, &env, r->env_digest, err) == -1)
 		return -1;
 	r->branch = xstrdup(branch);
 	r->who = xstrdup(app->user);
@@ -174,7 +184,9 @@ int stage_release(struct app *app, struct repo *repo, const char *commit, const 
 	int r;
 
 	*out = (struct release_info){0};
-	*reused = !(flags & TRANSACTION_NEW) && find_kept(app, commit, out);
+	if (equip_provide(app, ini, err) == -1)
+		return -1;
+	*reused = !(flags & TRANSACTION_NEW) && find_kept(app, ini, commit, out);
 	if (*reused) {
 		r = stage_kept(app, repo, out, err);
 	} else {

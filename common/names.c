@@ -38,6 +38,19 @@ int name_check_app(const char *name, struct error *err)
 	return 0;
 }
 
+int name_check_service(const char *name, struct error *err)
+{
+	const char *rule = "1 to 31 characters a-z, 0-9, '_' and '-', a letter first";
+	size_t len = strlen(name);
+
+	if (len < 1 || len > SERVICE_NAME_MAX || !is_lower(name[0]))
+		return bad_name(err, "a service", name, rule);
+	for (const char *c = name; *c; c++)
+		if (!is_lower(*c) && !is_digit(*c) && *c != '-' && *c != '_')
+			return bad_name(err, "a service", name, rule);
+	return 0;
+}
+
 int name_check_user(const char *name, struct error *err)
 {
 	const char *rule =

@@ -4,10 +4,13 @@
 #pragma once
 #include "common/mem.h"
 
-#define APP_NAME_MAX 31
+#define APP_NAME_MAX     31
+#define SERVICE_NAME_MAX 31
 
 /* [a-z][a-z0-9-]{0,30}, no dash at the end. The error says which rule, E_USAGE. */
 MUST_CHECK int name_check_app(const char *name, struct error *err);
+/* [a-z][a-z0-9_-]{0,30}: a service. */
+MUST_CHECK int name_check_service(const char *name, struct error *err);
 /* [A-Za-z0-9][A-Za-z0-9._@-]{0,63}: a user of the node. */
 MUST_CHECK int name_check_user(const char *name, struct error *err);
 /* Lower-case DNS name, labels of [a-z0-9-], at most 80 bytes (sun_path, see runtime/front.h). */

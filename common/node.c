@@ -148,6 +148,8 @@ static void on_key(void *ctx, unsigned line, const char *section, const char *ke
 	const struct setting *s = setting_named(key);
 	struct error err = ERROR_INIT;
 
+	if (str_starts(section, "service.")) /* services/settings.h */
+		return;
 	if (strcmp(section, "node") != 0) {
 		autofree char *text = xasprintf(
 			"'%s' stands in section [%s]: settings belong into [node]", key, section);

@@ -1,5 +1,6 @@
 #include "hooks/plan.h"
 
+#include "buildless/equip.h"
 #include "buildless/report.h"
 #include "common/names.h"
 
@@ -87,6 +88,17 @@ static void say_settings(const struct release_info *live, const struct appini *i
 		report_step("plan: package: %s, installed", ini->packages.v[i]);
 }
 
+static int say_services(const struct app *app, const struct appini *ini, struct error *err)
+{
+	autostrv struct strv missing = STRV_INIT;
+
+	if (equip_missing(app, ini, &missing, err) == -1)
+		return -1;
+	for (size_t i = 0; i < missing.n; i++)
+		report_step("plan: service: %s, would be provided", missing.v[i]);
+	return 0;
+}
+
 static int say_deploy(const struct app *app, struct repo *repo, const struct push_ref *ref,
 		      const struct release_info *live, const struct appini *ini, struct error *err)
 {
@@ -102,8 +114,10 @@ static int say_deploy(const struct app *app, struct repo *repo, const struct pus
 	report_step("plan: %.7s '%.100s' would be %s release %u%s", ref->new_oid, subject,
 		    app->name, kept ? kept : next, kept ? " again, which is kept" : "");
 	result = say_files(repo, live ? live->tree : "", commit.tree, err);
-	if (result == 0)
+	if (result == 0) {
 		say_settings(live, ini);
+		result = say_services(app, ini, err);
+	}
 	repo_commit_release(&commit);
 	return result;
 }

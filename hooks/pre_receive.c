@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 #include "buildless/check.h"
+#include "buildless/equip.h"
 #include "buildless/report.h"
 #include "buildless/transaction.h"
 #include "common/lock.h"
@@ -152,6 +153,11 @@ static int choose_host(struct pre_receive *p, struct error *err)
 	return 0;
 }
 
+static int provide(struct pre_receive *p, struct error *err)
+{
+	return equip_provide(&p->app, &p->ini, err);
+}
+
 static int stage_commit(struct pre_receive *p, const struct push_ref *ref, bool *reused,
 			struct error *err)
 {
@@ -204,8 +210,8 @@ static int intend(struct pre_receive *p, struct error *err)
 }
 
 static const step_fn steps[] = {
-	read_push,   take_lock,     open_repo,   recover, find_live, check,     plan,
-	check_stage, needs_release, choose_host, stage,   prove,     take_host, intend,
+	read_push,     take_lock,   open_repo, recover, find_live, check,     plan,   check_stage,
+	needs_release, choose_host, provide,   stage,   prove,     take_host, intend,
 };
 
 static int run_steps(struct pre_receive *p, struct error *err)

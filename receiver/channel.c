@@ -5,7 +5,7 @@
 #include "common/wire.h"
 #include "receiver/errand.h"
 
-enum { ERRAND_MS = 60000, RELEASE_MAX = 999999999 };
+enum { ERRAND_MS = 60000, SERVER_MS = 300000, RELEASE_MAX = 999999999, VALUE_MAX = 1000 };
 
 struct channel {
 	struct loop *loop;
@@ -24,14 +24,15 @@ struct channel {
 /* One row is one request: what its words must be, and how long it may take. */
 struct question {
 	const char *name;
-	bool takes_release; /* else a host name */
-	bool drains;        /* takes drain_ms more than ERRAND_MS */
-	bool runs;          /* a command in the release, whose output goes to the asker's pipe */
+	enum { RELEASE, TASK, HOST, SERVICE } takes;
+	/* RELEASE: N; TASK: N WORD..., a command whose output goes to the asker's pipe;
+	 * SERVICE: NAME VALUE */
+	bool drains; /* takes drain_ms more than ERRAND_MS */
 };
 
 static const struct question questions[] = {
-	{"start", true, false, false},   {"only", true, true, false}, {"stop", true, true, false},
-	{"locate", false, false, false}, {"task", true, false, true},
+	{"start", RELEASE, false}, {"only", RELEASE, true}, {"stop", RELEASE, true},
+	{"locate", HOST, false},   {"task", TASK, false},   {"provision", SERVICE, false},
 };
 
 void channel_drop(struct channel *c)
@@ -75,6 +76,14 @@ static const struct question *question_named(const char *name)
 	return NULL;
 }
 
+/* What a service is called, and takes, is silver-root's to check. */
+static int check_service(const struct wire_message *m, struct error *err)
+{
+	if (strlen(m->word[2]) > VALUE_MAX)
+		return error_set(err, E_USAGE, "the value is longer than %d bytes", VALUE_MAX);
+	return name_check_service(m->word[1], err);
+}
+
 static int check_request(const struct channel *c, const struct question *q,
 			 const struct wire_message *m, struct error *err)
 {
@@ -83,21 +92,28 @@ static int check_request(const struct channel *c, const struct question *q,
 	if (!c->may_ask)
 		return error_set(err, E_DENIED, "'%s' is not for a program that changes nothing",
 				 q->name);
-	if (q->takes_release && (!str_to_uint(m->word[1], RELEASE_MAX, &release) || !release))
+	if (q->takes == SERVICE)
+		return check_service(m, err);
+	if (q->takes == HOST)
+		return name_check_host(m->word[1], err);
+	if (!str_to_uint(m->word[1], RELEASE_MAX, &release) || !release)
 		return error_set(err, E_USAGE, "'%s' of a release that is no number", q->name);
-	return q->takes_release ? 0 : name_check_host(m->word[1], err);
+	return 0;
 }
 
 static int start_root(struct channel *c, const struct question *q, const struct wire_message *m,
 		      struct error *err)
 {
-	const char *const words[] = {q->name, c->app, m->word[1]};
-	const struct errand_order order = {.program = "silver-root",
-					   .words = words,
-					   .n_words = ARRAY_SIZE(words),
-					   .output_fd = -1,
-					   .deadline_ms =
-						   ERRAND_MS + (q->drains ? c->node->drain_ms : 0)};
+	const char *const words[] = {q->name, c->app, m->word[1],
+				     q->takes == SERVICE ? m->word[2] : NULL};
+	const struct errand_order order = {
+		.program = "silver-root",
+		.words = words,
+		.n_words = q->takes == SERVICE ? 4 : 3,
+		.output_fd = -1,
+		.deadline_ms = q->takes == SERVICE
+				       ? SERVER_MS
+				       : ERRAND_MS + (q->drains ? c->node->drain_ms : 0)};
 
 	return errand_start(c->loop, c->node, &c->errand, &order, errand_done, c, err);
 }
@@ -122,13 +138,15 @@ static int start_task(struct channel *c, const struct wire_message *m, struct er
 static int serve(struct channel *c, const struct wire_message *m, struct error *err)
 {
 	const struct question *q = question_named(m->word[0]);
+	bool runs = q && q->takes == TASK;
 
-	if (!q || (q->runs ? m->n < 3 || m->n_fds != 1 : m->n != 2 || m->n_fds != 0))
+	if (!q || (runs ? m->n < 3 || m->n_fds != 1
+			: m->n != (q->takes == SERVICE ? 3 : 2) || m->n_fds != 0))
 		return error_set(err, E_USAGE, "a request that nobody knows");
 	if (check_request(c, q, m, err) == -1 ||
-	    (q->runs ? start_task(c, m, err) : start_root(c, q, m, err)) == -1)
+	    (runs ? start_task(c, m, err) : start_root(c, q, m, err)) == -1)
 		return -1;
-	c->runs = q->runs;
+	c->runs = runs;
 	loop_unwatch(&c->watch);
 	return 0;
 }

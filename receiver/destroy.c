@@ -7,6 +7,7 @@
 #include "common/lock.h"
 #include "common/names.h"
 #include "receiver/accounts.h"
+#include "receiver/provide.h"
 #include "receiver/provision.h"
 #include "runtime/runner.h"
 #include "runtime/s6.h"
@@ -58,6 +59,8 @@ static int remove_remains(const struct node *node, int apps_fd, const char *app,
 		return -1;
 	if (geteuid() == 0 && runner_find(node, app, &runner, &none) == 0)
 		runner_kill_user(runner.uid);
+	if (provide_remove_all(node, app, gone, err) == -1)
+		return -1;
 	if (remove_below(node, "data", app, err) == -1 || remove_below(node, "log", app, err) == -1)
 		return -1;
 	if (geteuid() == 0 && accounts_remove(node, app, err) == -1)

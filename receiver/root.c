@@ -12,6 +12,7 @@
 #include "common/node.h"
 #include "receiver/destroy.h"
 #include "receiver/fsck_node.h"
+#include "receiver/provide.h"
 #include "receiver/provision.h"
 #include "receiver/tidy.h"
 #include "receiver/users.h"
@@ -103,6 +104,11 @@ static int verb_stop(const struct node *node, const struct words *w, struct erro
 static int verb_locate(const struct node *node, const struct words *w, struct error *err)
 {
 	return provision_locate(node, w->v[0], w->v[1], err);
+}
+
+static int verb_provision(const struct node *node, const struct words *w, struct error *err)
+{
+	return provide_service(node, w->v[0], w->v[1], w->v[2], err);
 }
 
 static int verb_user(const struct node *node, const struct words *w, struct error *err)
@@ -218,6 +224,7 @@ static const struct verb verbs[] = {
 	{"only", "APP RELEASE", 2, 2, verb_only},
 	{"stop", "APP RELEASE", 2, 2, verb_stop},
 	{"locate", "APP HOST", 2, 2, verb_locate},
+	{"provision", "APP SERVICE VALUE", 3, 3, verb_provision},
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
 	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
 	{"user", "add|list|remove ...", 0, SIZE_MAX, verb_user},

@@ -11,6 +11,7 @@
 #include "receiver/control.h"
 #include "receiver/listener.h"
 #include "receiver/loop.h"
+#include "receiver/own_server.h"
 #include "receiver/startup.h"
 #include "runtime/front.h"
 #include "runtime/s6.h"
@@ -147,6 +148,7 @@ static int start(struct daemon *d, struct error *err)
 		return -1;
 	d->tree_started = true;
 	fd_close(&d->start.http_fd); /* nginx has the port now */
+	own_server_await_all(node);  /* apps find them when they start */
 	if (fs_ensure_dir(node->fd, "users", 0700, &d->users_fd, err) == -1)
 		return -1;
 	d->users = users_new(d->users_fd);

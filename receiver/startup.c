@@ -30,7 +30,7 @@ static const struct {
 };
 
 static const char *const own_programs[] = {"silver-session", "silver-root", "silver-deploy",
-					   "silver-exec", "silver-hook"};
+					   "silver-exec",    "silver-hook", "silver-service"};
 
 static bool is_installed(const char *program)
 {

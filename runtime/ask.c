@@ -102,3 +102,12 @@ int ask_locate(const char *host, struct error *err)
 {
 	return ask("locate", host, err);
 }
+
+int ask_provision(const char *service, const char *value, struct error *err)
+{
+	int fd = -1;
+
+	if (ask_channel(&fd, err) == -1 || WIRE_SEND(fd, err, "provision", service, value) == -1)
+		return error_prefix(err, "asking silverd for the service");
+	return wait_for_answer(fd, "provide", service, err);
+}

@@ -19,3 +19,6 @@ MUST_CHECK int ask_task(unsigned release, const struct strv *words, int output_f
 MUST_CHECK int ask_channel(int *fd, struct error *err);
 MUST_CHECK int ask_task_answer(struct error *err);
 MUST_CHECK int ask_locate(const char *host, struct error *err); /* E_REFUSED: another app has it */
+/* The app has the service on return, and its record is on disk. E_REFUSED: the node cannot give it,
+ * or the value is wrong. May take minutes when a server is made. */
+MUST_CHECK int ask_provision(const char *service, const char *value, struct error *err);

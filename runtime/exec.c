@@ -15,16 +15,17 @@
 #include "runtime/launch.h"
 #include "runtime/port.h"
 #include "runtime/runner.h"
+#include "runtime/server.h"
 
 #define SERVICE_DIR "/run/service/"
 
 /* Where s6 started us: DIR/run/service/SERVICE or DIR/run/service/SERVICE/log. */
 struct place {
 	struct node node;
-	char *service; /* "nginx", "APP.N" */
+	char *service; /* "nginx", "APP.N", or a server of the node's own: "postgresql" */
 	bool is_log;
-	char *app;       /* NULL for nginx */
-	unsigned number; /* 0 for nginx */
+	char *app;       /* NULL for nginx and servers */
+	unsigned number; /* 0 for these */
 };
 
 /* A service that is being ended is called ".SERVICE.gone" (s6.h). */
@@ -40,7 +41,7 @@ static int parse_service(struct place *p, struct error *err)
 	const char *dot = strrchr(p->service, '.');
 	uint64_t number;
 
-	if (strcmp(p->service, "nginx") == 0)
+	if (strcmp(p->service, "nginx") == 0 || server_is_name(p->service))
 		return 0;
 	if (!dot || !str_to_uint(dot + 1, INT32_MAX, &number) || number == 0)
 		return error_set(err, E_USAGE, "'%s' is no service of ours", p->service);
@@ -194,6 +195,19 @@ static int run_nginx(struct place *p, struct error *err)
 	return error_sys(err, errno, "cannot run '%s'", command[0]);
 }
 
+/* Its output goes to its logger, too. */
+static int run_server(struct place *p, struct error *err)
+{
+	struct runner runner;
+
+	if (p->is_log)
+		return server_exec_log(&p->node, p->service, err);
+	if (server_runner(&p->node, p->service, &runner, err) == -1 || note_session(err) == -1 ||
+	    give_output(&runner, err) == -1)
+		return -1;
+	return server_exec(&p->node, p->service, err);
+}
+
 static void place_release(struct place *p)
 {
 	node_release(&p->node);
@@ -207,7 +221,9 @@ static int run_service(struct error *err)
 
 	int rc = find_place(&p, err);
 
-	if (rc == 0 && !p.app)
+	if (rc == 0 && server_is_name(p.service))
+		rc = run_server(&p, err);
+	else if (rc == 0 && !p.app)
 		rc = run_nginx(&p, err);
 	else if (rc == 0)
 		rc = p.is_log ? run_log(&p, err) : run_release(&p, err);
@@ -241,7 +257,9 @@ static int finish_service(char **argv, struct error *err)
 	pid_t session = noted_session();
 	int rc = find_place(&p, err);
 
-	if (rc == 0 && !p.app) {
+	if (rc == 0 && server_is_name(p.service)) {
+		rc = server_runner(&p.node, p.service, &runner, err);
+	} else if (rc == 0 && !p.app) {
 		rc = front_identity(&runner.uid, &runner.gid, err);
 	} else if (rc == 0) {
 		rc = runner_find(&p.node, p.app, &runner, err);

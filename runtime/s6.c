@@ -9,16 +9,18 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "runtime/front.h"
+#include "runtime/server.h"
 
-#define SERVICE_DIR  "run/service"
-#define COMMAND_MS   10000 /* a command to s6 takes 2 ms */
-#define APPEAR_MS    10000 /* until a supervisor must be there */
-#define FRONT_MS     15000
-#define STOP_KILL_MS 5000 /* at the end of the node */
-#define LINGER_MS    3000 /* for finish and the logger, after the process is gone */
-#define POLL_MS      3
-#define SERVICES_MAX "4000" /* s6-svscan's table */
-#define OPEN_FILES   16384  /* two per logged service */
+#define SERVICE_DIR    "run/service"
+#define COMMAND_MS     10000 /* a command to s6 takes 2 ms */
+#define APPEAR_MS      10000 /* until a supervisor must be there */
+#define FRONT_MS       15000
+#define STOP_KILL_MS   5000  /* at the end of the node */
+#define SERVER_KILL_MS 60000 /* a server of the node's own writes what it has to the disk */
+#define LINGER_MS      3000  /* for finish and the logger, after the process is gone */
+#define POLL_MS        3
+#define SERVICES_MAX   "4000" /* s6-svscan's table */
+#define OPEN_FILES     16384  /* two per logged service */
 
 static int open_scan_dir(const struct node *node, int *out, struct error *err)
 {
@@ -145,12 +147,17 @@ static void end_directly(const struct node *node, const char *service)
 	command(node, "s6-svc", "-xd", logger, &ignored);
 }
 
+static int patience(const char *service, int kill_ms)
+{
+	return server_is_name(service) ? SERVER_KILL_MS : kill_ms;
+}
+
 /* Waits for the services in `names` to be gone, then removes their directories. */
 static int await_end(const struct node *node, int scan_fd, const struct strv *names, int kill_ms,
 		     struct error *err)
 {
 	for (size_t i = 0; i < names->n; i++) {
-		int64_t linger = clock_ms() + kill_ms + LINGER_MS;
+		int64_t linger = clock_ms() + patience(names->v[i], kill_ms) + LINGER_MS;
 		int64_t deadline = linger + LINGER_MS;
 		bool pushed = false;
 
@@ -420,10 +427,58 @@ static int start_svscan(const struct node *node, struct error *err)
 	return proc_start(&spec, &pid, err); /* a child of silverd for as long as silverd lives */
 }
 
+/* With what s6 must know of it: how it is ended, and how long that may take. */
+static int add_server(const struct node *node, int scan_fd, const char *name, struct error *err)
+{
+	autofree char *tmp = xasprintf(".%s.new", name), *down = NULL;
+	autoclose int fd = -1;
+
+	if (server_prepare(node, name, err) == -1 || server_signal(node, name, &down, err) == -1 ||
+	    compose_service(scan_fd, tmp, true, err) == -1 ||
+	    fs_open_dir(scan_fd, tmp, &fd, err) == -1 ||
+	    write_timeout(fd, SERVER_KILL_MS, err) == -1 ||
+	    write_small_file(fd, "down-signal", down, err) == -1)
+		return error_prefix(err, "starting the server '%s'", name);
+	return fs_rename(scan_fd, tmp, scan_fd, name, err);
+}
+
+int s6_server_start(const struct node *node, const char *name, struct error *err)
+{
+	autoclose int scan_fd = -1;
+
+	if (open_scan_dir(node, &scan_fd, err) == -1)
+		return -1;
+	if (is_own_supervised(scan_fd, name))
+		return 0;
+	if (!tree_is_alive(scan_fd))
+		return error_set(err, E_SYSTEM, "silverd does not run in '%s'", node->dir);
+	if ((!fs_exists(scan_fd, name) && add_server(node, scan_fd, name, err) == -1) ||
+	    command(node, "s6-svscanctl", "-a", NULL, err) == -1)
+		return -1;
+	return wait_until_alive(scan_fd, is_own_supervised, name, err);
+}
+
+/* One that cannot be started keeps nothing else from its start. */
+static void add_servers(const struct node *node, int scan_fd)
+{
+	autostrv struct strv names = STRV_INIT;
+	struct error failed = ERROR_INIT;
+
+	if (server_list(node, &names, &failed) == -1)
+		log_line("%s", failed.text);
+	for (size_t i = 0; i < names.n; i++)
+		if (!fs_exists(scan_fd, names.v[i]) &&
+		    add_server(node, scan_fd, names.v[i], &failed) == -1)
+			log_line("%s", failed.text);
+}
+
 static int start_new_tree(const struct node *node, int scan_fd, struct error *err)
 {
 	if (clear_dead_tree(node, scan_fd, err) == -1 ||
-	    add_service(scan_fd, "nginx", false, err) == -1 || start_svscan(node, err) == -1)
+	    add_service(scan_fd, "nginx", false, err) == -1)
+		return -1;
+	add_servers(node, scan_fd);
+	if (start_svscan(node, err) == -1)
 		return -1;
 	return wait_until_alive(scan_fd, svscan_is_alive, SERVICE_DIR, err);
 }
@@ -433,8 +488,11 @@ static int adopt_tree(const struct node *node, int scan_fd, struct error *err)
 {
 	if (!fs_exists(scan_fd, "nginx") && add_service(scan_fd, "nginx", false, err) == -1)
 		return -1;
+	add_servers(node, scan_fd);
+	if (command(node, "s6-svscanctl", "-a", NULL, err) == -1)
+		return -1;
 	if (!is_own_supervised(scan_fd, "nginx"))
-		return command(node, "s6-svscanctl", "-a", NULL, err);
+		return 0;
 	return command(node, "s6-svc", "-h", "nginx", err);
 }
 
@@ -471,7 +529,7 @@ int s6_tree_stop(const struct node *node, struct error *err)
 		autoclose int fd = -1;
 
 		if (fs_open_dir(scan_fd, services.v[i], &fd, &unwritten) == 0 &&
-		    write_timeout(fd, STOP_KILL_MS, &unwritten) == -1)
+		    write_timeout(fd, patience(services.v[i], STOP_KILL_MS), &unwritten) == -1)
 			log_line("%s: %s", services.v[i], unwritten.text);
 	}
 	if (tree_is_alive(scan_fd)) {

@@ -1,6 +1,7 @@
 /* s6.h - the supervision tree of a node: s6-svscan on DIR/run/service and what is below it.
  *
  *	DIR/run/service/nginx	the web front
+ *	DIR/run/service/NAME	a server of the node's own (server.h)
  *	DIR/run/service/APP.N	the processes of release N of APP, with log/ beside them
  *
  * A service directory is composed under a name that s6-svscan ignores (it begins with a dot) and
@@ -17,6 +18,9 @@ MUST_CHECK int s6_tree_start(const struct node *node, struct error *err);
 /* Ends this tree, waits until every process of it is gone: services get SIGTERM, SIGKILL after some
  * seconds. */
 MUST_CHECK int s6_tree_stop(const struct node *node, struct error *err);
+
+/* A server that has a `command` is supervised when it returns, perhaps not ready yet. */
+MUST_CHECK int s6_server_start(const struct node *node, const char *name, struct error *err);
 
 /* Release N of APP is supervised when it returns; no error if it was. E_SYSTEM: no tree to
  * supervise it. */

@@ -1,6 +1,8 @@
 #include "services/environment.h"
 
 #include "common/proc.h"
+#include "services/catalog.h"
+#include "services/record.h"
 
 /* The app's own programs come first; then what every shell has. */
 #define SYSTEM_PATH "/usr/local/bin:/usr/bin:/bin"
@@ -38,6 +40,42 @@ static void add_system(const struct environment_release *r, struct strv *env)
 	strv_add(env, "PYTHONUNBUFFERED=1");
 }
 
+/* What one service gave stays: DATABASE_URL of the first that has one. */
+static void add_missing(struct strv *env, const struct strv *more)
+{
+	for (size_t i = 0; i < more->n; i++) {
+		autofree char *name = xstrndup(more->v[i], strcspn(more->v[i], "="));
+
+		if (!service_env_get(env, name))
+			strv_add(env, more->v[i]);
+	}
+}
+
+static bool is_asked_for(const struct environment_release *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_services; i++)
+		if (strcmp(r->services[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* In the order of the catalog, whatever that of app.ini is. */
+static int add_services(const struct environment_release *r, struct strv *env, struct error *err)
+{
+	const struct service *service;
+
+	for (size_t i = 0; (service = service_at(i)); i++) {
+		autorecord struct service_record record = {NULL, STRV_INIT};
+
+		if (!is_asked_for(r, service->name))
+			continue;
+		if (service_record_read(r->app_fd, service->record, &record, err) == -1)
+			return -1;
+		add_missing(env, &record.env);
+	}
+	return 0;
+}
+
 int environment_compose(const struct environment_release *release, struct strv *env,
 			struct error *err)
 {
@@ -47,6 +85,8 @@ int environment_compose(const struct environment_release *release, struct strv *
 				 release->node->dir);
 	add_app(release, env);
 	add_system(release, env);
+	if (add_services(release, env, err) == -1)
+		return -1;
 	strv_sort(env);
 	return 0;
 }

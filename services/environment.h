@@ -12,9 +12,13 @@ struct environment_release {
 	const char *host; /* canonical host name */
 	unsigned number;
 	unsigned slot;
-	const char *commit; /* 40 hex */
+	const char *commit;          /* 40 hex */
+	int app_fd;                  /* apps/APP */
+	const char *const *services; /* names of those that app.ini asks for */
+	size_t n_services;
 };
 
-/* Adds every variable of the release to *env. Values may hold any byte but NUL. */
+/* Adds every variable of the release to *env, of its services what their records say (record.h).
+ * Values may hold any byte but NUL. */
 MUST_CHECK int environment_compose(const struct environment_release *release, struct strv *env,
 				   struct error *err);

@@ -138,7 +138,7 @@ static void all_findings_come_at_once_with_their_lines(void **state)
 		  "    x\n"
 		  "default_location = http://example.com/\n"
 		  "nonsense\n"
-		  "service.postgresql =\n");
+		  "config.required = a\n");
 	assert_finding(&r.errors, "app.ini:2: app_name is 'shop', but the push goes to 'blog'; "
 				  "remove the line, or push to the app it names");
 	assert_finding(&r.errors, "app.ini:3: unknown platform 'pyton' (did you mean 'python'?); "
@@ -157,8 +157,8 @@ static void all_findings_come_at_once_with_their_lines(void **state)
 	assert_finding(&r.errors,
 		       "app.ini:10: neither a [section], nor 'key = value', nor a comment");
 	assert_finding(&r.errors,
-		       "app.ini:11: 'service.postgresql' is not available in this version of "
-		       "Silver: no services are provided; remove it");
+		       "app.ini:11: 'config.required' is not available in this version of "
+		       "Silver: apps have no configuration yet; remove it");
 	assert_int_equal(r.n, 9);
 	release(&r);
 }
@@ -389,7 +389,7 @@ static void an_indented_key_is_an_accident(void **state)
 
 static void what_is_for_later_is_refused_never_ignored(void **state)
 {
-	static const char *const later[] = {"service.redis", "config.required"};
+	static const char *const later[] = {"config.default", "config.required"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
@@ -404,6 +404,26 @@ static void what_is_for_later_is_refused_never_ignored(void **state)
 		assert_true(str_starts(r.errors.v[0], start));
 		release(&r);
 	}
+}
+
+static void services_are_taken_with_and_without_a_value(void **state)
+{
+	struct result r;
+
+	(void)state;
+	parse(&r, "[production]\nrunner = a.py\nService.PostgreSQL =\nservice.files = yes\n");
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.ini.services.n, 2);
+	assert_string_equal(r.ini.services.v[0].name, "postgresql");
+	assert_string_equal(r.ini.services.v[0].value, "");
+	assert_int_equal(r.ini.services.v[0].line, 3);
+	assert_string_equal(r.ini.services.v[1].value, "yes");
+	release(&r);
+	assert_refused("[production]\nrunner = a.py\nservice.../x =\n",
+		       "app.ini:3: '../x' is not a service: 1 to 31 characters a-z, 0-9, '_' and "
+		       "'-', a letter first");
+	assert_refused("[production]\nrunner = a.py\nservice.files =\nservice.FILES =\n",
+		       "app.ini:4: 'service.FILES' is set twice, here and in line 3; keep one");
 }
 
 static void old_keys_warn_and_name_what_replaced_them(void **state)
@@ -491,7 +511,7 @@ static void hostile_bytes_are_shown_safely(void **state)
 	assert_refused("[production]\nrunner = a.py\n\x1b[2Jkey = x\n",
 		       "app.ini:3: unknown key '\\x1b[2Jkey'; the keys of [production] are "
 		       "app_name, platform, runner, php_root, health, update_fetch, test, "
-		       "default_location, packages");
+		       "default_location, packages, service.NAME");
 	parse_bytes(&r, nul, sizeof(nul) - 1);
 	assert_finding(&r.errors, "app.ini:2: a NUL byte");
 	release(&r);
@@ -595,6 +615,7 @@ int main(void)
 		cmocka_unit_test(duplicates_name_both_lines),
 		cmocka_unit_test(an_indented_key_is_an_accident),
 		cmocka_unit_test(what_is_for_later_is_refused_never_ignored),
+		cmocka_unit_test(services_are_taken_with_and_without_a_value),
 		cmocka_unit_test(old_keys_warn_and_name_what_replaced_them),
 		cmocka_unit_test(runners_have_three_forms_for_python),
 		cmocka_unit_test(exec_takes_a_program_and_static_takes_none),

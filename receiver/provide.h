@@ -1,0 +1,16 @@
+/* provide.h - what an app is given: silver-root's part (docs/SERVICES.md).
+ *
+ * Looks at names, values and the app's record, makes the servers of the node's own, and has
+ * silver-service, which is never root, talk to them. What that answers becomes the record, on disk
+ * before anybody is told. Every call may be interrupted anywhere and repeated. */
+#pragma once
+#include "common/node.h"
+
+/* The app has the service when it returns. E_REFUSED: there is none such, its value is wrong, or
+ * the node cannot give it. */
+MUST_CHECK int provide_service(const struct node *node, const char *app, const char *name,
+			       const char *value, struct error *err);
+/* The app's databases and roles are gone. app_dir is its directory below apps/, whatever it is
+ * called by now. */
+MUST_CHECK int provide_remove_all(const struct node *node, const char *app, const char *app_dir,
+				  struct error *err);

@@ -1,0 +1,214 @@
+/* silver-service: a service of an app, on the library of its server (docs/SERVICES.md).
+ *
+ *	silver-service --dir DIR VERB APP SERVICE
+ *	silver-service --dir DIR make|ready SERVER
+ *
+ * Started by silver-root, never as root. Reads what the app has, as a record (record.h), from
+ * standard input, and writes what it is given to standard output in the same form. The password of
+ * a server's administrator comes in SILVER_SERVICE_PASSWORD. */
+#include <errno.h>
+#include <unistd.h>
+#include "common/fs.h"
+#include "common/names.h"
+#include "common/proc.h"
+#include "services/driver.h"
+#include "services/server.h"
+#include "services/settings.h"
+
+#define INPUT_MAX (1 << 20)
+#define READY_MS  120000
+#define POLL_MS   50
+
+static const struct service_driver *const drivers[] = {
+	&postgresql_driver,
+	&sqlite_driver,
+	&files_driver,
+	&writable_root_driver,
+};
+
+static const struct service_driver *driver_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strcmp(drivers[i]->name, name) == 0)
+			return drivers[i];
+	return NULL;
+}
+
+static int give(const struct service_call *call, service_give_fn fn, struct error *err)
+{
+	struct service_record given = {.value = call->has.value, .env = STRV_INIT};
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	int r;
+
+	if (!fn)
+		return error_set(err, E_REFUSED, "'%s' has no password", call->service->name);
+	r = fn(call, &given.env, err);
+	service_record_format(&given, &text);
+	strv_free_p(&given.env);
+	return r == -1 ? -1 : fs_write_all(STDOUT_FILENO, text.buf, text.len, err);
+}
+
+static int verb_provision(const struct service_driver *d, const struct service_call *call,
+			  struct error *err)
+{
+	return give(call, d->provision, err);
+}
+
+static int verb_rotate(const struct service_driver *d, const struct service_call *call,
+		       struct error *err)
+{
+	return give(call, d->rotate, err);
+}
+
+static int verb_retire(const struct service_driver *d, const struct service_call *call,
+		       struct error *err)
+{
+	return d->retire ? d->retire(call, err) : 0;
+}
+
+static int verb_remove(const struct service_driver *d, const struct service_call *call,
+		       struct error *err)
+{
+	return d->remove ? d->remove(call, err) : 0;
+}
+
+static int verb_clear(const struct service_driver *d, const struct service_call *call,
+		      struct error *err)
+{
+	return d->clear(call, err);
+}
+
+static int verb_status(const struct service_driver *d, const struct service_call *call,
+		       struct error *err)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+
+	if (!d->status)
+		return 0;
+	if (d->status(call, &text, err) == -1)
+		return -1;
+	return fs_write_all(STDOUT_FILENO, text.buf, text.len, err);
+}
+
+static const struct verb {
+	const char *name;
+	int (*run)(const struct service_driver *d, const struct service_call *call,
+		   struct error *err);
+} verbs[] = {
+	{"provision", verb_provision}, {"rotate", verb_rotate}, {"retire", verb_retire},
+	{"remove", verb_remove},       {"clear", verb_clear},   {"status", verb_status},
+};
+
+static const struct verb *verb_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static int read_node_id(struct service_call *call, struct error *err)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+
+	if (fs_read_file(call->node->fd, "services/id", sizeof(call->node_id) - 1, &text, err) ==
+	    -1)
+		return -1;
+	if (text.len != strspn(strbuf_str(&text), "0123456789abcdef"))
+		return error_set(err, E_SYSTEM, "'services/id' is no name of a node");
+	memcpy(call->node_id, strbuf_str(&text), text.len + 1);
+	return 0;
+}
+
+static int read_call(struct service_call *call, const char *app, const char *name,
+		     struct error *err)
+{
+	autosettings struct service_settings settings = {0};
+	autostrbuf struct strbuf input = STRBUF_INIT;
+	const char *password = getenv("SILVER_SERVICE_PASSWORD");
+
+	call->service = service_named(name);
+	if (!call->service)
+		return error_set(err, E_USAGE, "no service '%s'", name);
+	if (name_check_app(app, err) == -1 || read_node_id(call, err) == -1 ||
+	    service_settings_read(call->node, call->service->record, &settings, err) == -1 ||
+	    strbuf_read_fd(&input, STDIN_FILENO, INPUT_MAX, err) == -1)
+		return -1;
+	memcpy(call->app, app, strlen(app) + 1);
+	call->admin = steal_ptr(&settings.admin);
+	call->password = password ? xstrdup(password) : NULL;
+	return service_record_parse(&call->has, strbuf_str(&input), input.len, err);
+}
+
+static int run_verb(const struct node *node, char **words, struct error *err)
+{
+	const struct verb *verb = verb_named(words[0]);
+	struct service_call call = {.node = node};
+	const struct service_driver *driver;
+	int r;
+
+	if (!verb)
+		return error_set(err, E_USAGE, "no verb '%s'", words[0]);
+	r = read_call(&call, words[1], words[2], err);
+	driver = r == 0 ? driver_named(call.service->record) : NULL;
+	if (driver)
+		r = verb->run(driver, &call, err);
+	service_record_release(&call.has);
+	free(call.admin);
+	free(call.password);
+	return r;
+}
+
+static int make(const struct node *node, const char *name, struct error *err)
+{
+	autoplace struct server_place place = {0};
+
+	if (server_find(node, name, &place, err) == -1)
+		return -1;
+	return server_make(&place, err);
+}
+
+static int await(const struct node *node, const char *name, struct error *err)
+{
+	const struct service_driver *driver = driver_named(name);
+	int64_t deadline = clock_ms() + READY_MS;
+
+	if (!driver || !driver->ready)
+		return error_set(err, E_USAGE, "no server '%s'", name);
+	while (driver->ready(node, err) == -1) {
+		if (err->code != E_BUSY || clock_ms() >= deadline)
+			return -1;
+		usleep(POLL_MS * 1000);
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv, struct error *err)
+{
+	struct node node;
+	int r;
+
+	if (argc < 5 || strcmp(argv[1], "--dir") != 0)
+		return error_set(err, E_USAGE, "usage: silver-service --dir DIR VERB APP SERVICE");
+	if (geteuid() == 0)
+		return error_set(err, E_USAGE, "this program does not run as root");
+	if (node_open(&node, argv[2], err) == -1)
+		return -1;
+	if (argc == 5 && strcmp(argv[3], "make") == 0)
+		r = make(&node, argv[4], err);
+	else if (argc == 5 && strcmp(argv[3], "ready") == 0)
+		r = await(&node, argv[4], err);
+	else if (argc == 6)
+		r = run_verb(&node, argv + 3, err);
+	else
+		r = error_set(err, E_USAGE, "unknown words");
+	node_release(&node);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	return run(argc, argv, &err) == -1 ? error_report(&err) : 0;
+}
