@@ -8,7 +8,7 @@
 #include "runtime/ask.h"
 #include "runtime/health.h"
 
-#define LOG_LINES 12
+#define LOG_LINES 40 /* a stack trace, whose first line is the one that tells, is some 20 */
 
 bool has_processes(const struct release_info *release)
 {
