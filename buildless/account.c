@@ -7,10 +7,10 @@
 
 static const char *const names[ACCOUNT_PARTS] = {
 	[ACCOUNT_RECEIVED] = "received", [ACCOUNT_WAITED] = "waited",
-	[ACCOUNT_CHECKED] = "checked",   [ACCOUNT_STAGED] = "staged",
-	[ACCOUNT_SYNCED] = "synced",     [ACCOUNT_UPDATED] = "updated",
-	[ACCOUNT_HEALTHY] = "healthy",   [ACCOUNT_ACCEPTED] = "accepted",
-	[ACCOUNT_LIVE] = "live",
+	[ACCOUNT_CHECKED] = "checked",   [ACCOUNT_INSTALLED] = "installed",
+	[ACCOUNT_STAGED] = "staged",     [ACCOUNT_SYNCED] = "synced",
+	[ACCOUNT_UPDATED] = "updated",   [ACCOUNT_HEALTHY] = "healthy",
+	[ACCOUNT_ACCEPTED] = "accepted", [ACCOUNT_LIVE] = "live",
 };
 
 const char *account_name(enum account_part part)

@@ -14,7 +14,8 @@ enum account_part {
 	ACCOUNT_RECEIVED, /* git took the objects and checked that they are complete */
 	ACCOUNT_WAITED,   /* for another deploy of the app */
 	ACCOUNT_CHECKED,
-	ACCOUNT_STAGED, /* laid out, and recorded */
+	ACCOUNT_INSTALLED, /* packages */
+	ACCOUNT_STAGED,    /* laid out, and recorded */
 	ACCOUNT_SYNCED,
 	ACCOUNT_UPDATED,  /* update_fetch and test */
 	ACCOUNT_HEALTHY,  /* its processes started, and answered */

@@ -293,12 +293,26 @@ void appini_release(struct appini *ini)
 	free(ini->default_location);
 	strv_free_p(&ini->packages);
 	services_release(&ini->services);
+	strv_free_p(&ini->package_lines);
 	*ini = (struct appini){0};
 }
 
 char *appini_runner_file(const struct appini *ini)
 {
 	return ini->run.runner ? runner_file(ini->run.platform, ini->run.runner) : NULL;
+}
+
+unsigned appini_package_line(const struct appini *ini, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < ini->package_lines.n; i++) {
+		const char *text = ini->package_lines.v[i];
+
+		if (str_starts(text, name) && text[len] == ' ')
+			return (unsigned)strtoul(text + len + 1, NULL, 10);
+	}
+	return 0;
 }
 
 void appini_describe(struct strbuf *out)

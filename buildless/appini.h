@@ -34,6 +34,7 @@ struct appini {
 	char *default_location;                 /* "host" or "host/path"; NULL: absent */
 	struct strv packages;                   /* sorted, each once */
 	struct appini_services services;        /* in their order, each name once */
+	struct strv package_lines;              /* "NAME LINE" for each of them */
 	unsigned runner_line, php_root_line, packages_line, location_line; /* 0: absent */
 };
 
@@ -45,6 +46,8 @@ void appini_release(struct appini *ini);
 /* The runner's file without "#object" or ":object": "src/app.py" for "src/app.py#main"; NULL for
  * "module:object". The caller frees. */
 char *appini_runner_file(const struct appini *ini);
+/* The line of app.ini that asks for the package; 0: none. */
+unsigned appini_package_line(const struct appini *ini, const char *name);
 /* For help and the manual: "[SECTION]\tMEANING" lines, each with its "KEY\tMEANING" lines below. */
 void appini_describe(struct strbuf *out);
 /* A whole app.ini to paste. */

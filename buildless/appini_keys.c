@@ -155,32 +155,19 @@ static void take_location(struct parse *p, const struct place *at, const char *v
 		p->ini->default_location = xstrdup(value);
 }
 
-/* Debian's rule for package names (policy 5.6.1), with an architecture behind ':' where one is
- * given. */
-static bool is_package_name(const char *s)
-{
-	static const char lower[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	static const char any[] = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
-	size_t n = strspn(s, any);
-
-	if (n < 2 || strspn(s, lower) == 0 || n > 100)
-		return false;
-	if (s[n] == ':')
-		return s[n + 1] && strspn(s + n + 1, lower) == strlen(s + n + 1) && strlen(s) < 120;
-	return s[n] == '\0';
-}
-
 static void take_package(struct parse *p, unsigned line, const char *word, size_t len)
 {
 	autofree char *name = xstrndup(word, len), *v = appini_shown(word, len);
 
-	if (!is_package_name(name))
+	if (!name_is_package(name)) {
 		appini_refuse(p, line,
 			      "'%s' is no name of a Debian package: a-z, 0-9, '+', '-' and '.', at "
 			      "least two characters, no version",
 			      v);
-	else if (!strv_has(&p->ini->packages, name))
+	} else if (!strv_has(&p->ini->packages, name)) {
 		strv_add(&p->ini->packages, name);
+		strv_addf(&p->ini->package_lines, "%s %u", name, line);
+	}
 }
 
 static void take_packages(struct parse *p, const struct place *at, const char *value)
@@ -251,8 +238,8 @@ const struct key appini_production_keys[] = {
 	 KEY_LINES},
 	{"default_location", take_location, NULL,
 	 "HOST or HOST/PATH given to the app on its first deploy.", 0},
-	{"packages", take_packages, NULL, "Debian packages that must be installed on the node.",
-	 KEY_LINES},
+	{"packages", take_packages, NULL,
+	 "Debian packages that the app needs; the node installs what is missing.", KEY_LINES},
 
 	{"service.php", NULL, is_legacy, "'platform' says what runs the app", 0},
 	{"service.", take_service, NULL, "Asks for the service NAME: postgresql, postgis, ...",

@@ -98,6 +98,21 @@ static void refuse_kind(struct check *c, const char *path, const struct repo_ent
 			  shown, now->mode, arg, arg);
 }
 
+/* An app that brings packages expects them to be installed; ignored they would be missed later. */
+static void refuse_deb(struct check *c, const char *path)
+{
+	autofree char *shown = NULL;
+
+	if (!str_starts(path, "debs/") || !str_ends(path, ".deb"))
+		return;
+	shown = name_printable(path);
+	strv_addf(c->errors,
+		  "%s: a package in the tree is not installed, because root takes no file from it; "
+		  "its operator puts it into an apt source of the node, and 'packages' in app.ini "
+		  "names it (docs/PACKAGES.md): `git rm -r --cached debs`, then commit",
+		  shown);
+}
+
 static int check_entry(void *ctx, const char *path, const struct repo_entry *was,
 		       const struct repo_entry *now, struct error *err)
 {
@@ -112,6 +127,7 @@ static int check_entry(void *ctx, const char *path, const struct repo_entry *was
 		return 0;
 	case REPO_ENTRY_FILE:
 	case REPO_ENTRY_EXEC:
+		refuse_deb(c, path);
 		return check_file(c, path, was, now, err);
 	case REPO_ENTRY_LINK:
 		space_add(&c->need, 0);
@@ -155,17 +171,19 @@ void check_report_release(struct check_report *report)
 	strv_free_p(&report->errors);
 	strv_free_p(&report->warnings);
 	strv_free_p(&report->relocated);
+	strv_free_p(&report->packages);
 	free(steal_ptr(&report->no_room));
 }
 
-static int run_checks(struct check *c, const char *app, const char *old_tree,
+static int run_checks(struct check *c, const struct app *app, const char *old_tree,
 		      const struct relocation *known, struct appini *ini,
 		      struct check_report *report, struct error *err)
 {
 	*ini = (struct appini){0};
 	c->errors = &report->errors;
 	c->warnings = &report->warnings;
-	if (check_appini(c->repo, app, c->tree, ini, c->errors, c->warnings, err) == -1 ||
+	if (check_appini(c->repo, app, c->tree, ini, c->errors, c->warnings, &report->packages,
+			 err) == -1 ||
 	    check_entries(c, old_tree, err) == -1 ||
 	    check_paths(c, old_tree, known, &report->relocated, err) == -1)
 		return error_prefix(err, "checking the tree");
@@ -178,7 +196,7 @@ int check_tree(struct repo *repo, const struct app *app, const char *old_tree,
 {
 	struct check c = {.repo = repo, .tree = new_tree};
 
-	return run_checks(&c, app->name, old_tree, relocation, ini, report, err);
+	return run_checks(&c, app, old_tree, relocation, ini, report, err);
 }
 
 /* The tree of the live release, "" while nothing is live; known: its slot says how it was
@@ -215,7 +233,7 @@ int check_commit(struct repo *repo, const struct app *app, const char *oid, stru
 	    repo_read_commit(repo, oid, &commit, err) == -1)
 		return -1;
 	c.tree = commit.tree;
-	result = run_checks(&c, app->name, live, known ? &relocation : NULL, ini, report, err);
+	result = run_checks(&c, app, live, known ? &relocation : NULL, ini, report, err);
 	if (result == 0)
 		result = equip_check(app, ini, &report->errors, err);
 	if (result == 0)

@@ -17,12 +17,13 @@
 struct check_report {
 	struct strv errors, warnings;
 	struct strv relocated; /* "lib/python/x.pth:3": lines that the slot will have otherwise */
+	struct strv packages;  /* "libpq5 15.3-0, installed", "... would be installed" */
 	char *no_room;         /* what is wrong with the disk, not with the commit: it does not fit;
 				* NULL: it does */
 };
 #define CHECK_REPORT_INIT                                                                          \
 	{                                                                                          \
-		STRV_INIT, STRV_INIT, STRV_INIT, NULL                                              \
+		STRV_INIT, STRV_INIT, STRV_INIT, STRV_INIT, NULL                                   \
 	}
 #define autocheck __attribute__((cleanup(check_report_release)))
 void check_report_release(struct check_report *report);

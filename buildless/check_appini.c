@@ -202,24 +202,6 @@ static void check_available(struct reading *c, const struct appini *ini)
 	}
 }
 
-static int check_packages(struct reading *c, const struct appini *ini, struct error *err)
-{
-	autostrv struct strv missing = STRV_INIT;
-	autostrbuf struct strbuf names = STRBUF_INIT;
-
-	if (packages_missing(&ini->packages, &missing, err) == -1)
-		return -1;
-	if (missing.n == 0)
-		return 0;
-	for (size_t i = 0; i < missing.n; i++)
-		strbuf_addf(&names, "%s%s", i ? " " : "", missing.v[i]);
-	strv_addf(c->errors,
-		  "app.ini:%u: not installed on this node: %s; its operator installs them: `apt "
-		  "install %s`",
-		  ini->packages_line, names.buf, names.buf);
-	return 0;
-}
-
 static bool has_appini(struct reading *c, struct error *err)
 {
 	struct repo_tree *root = NULL;
@@ -250,8 +232,9 @@ static int read_appini(struct reading *c, struct strbuf *text, struct error *err
 	return 0;
 }
 
-int check_appini(struct repo *repo, const char *app, const char *tree, struct appini *ini,
-		 struct strv *errors, struct strv *warnings, struct error *err)
+int check_appini(struct repo *repo, const struct app *app, const char *tree, struct appini *ini,
+		 struct strv *errors, struct strv *warnings, struct strv *packages,
+		 struct error *err)
 {
 	struct reading reading = {repo, tree, errors, warnings}, *c = &reading;
 	autostrbuf struct strbuf text = STRBUF_INIT;
@@ -260,11 +243,11 @@ int check_appini(struct repo *repo, const char *app, const char *tree, struct ap
 	if (there != 1)
 		return there;
 	/* a runner or a package that was refused is not looked for */
-	if (appini_parse(ini, app, strbuf_str(&text), text.len, c->errors, c->warnings))
+	if (appini_parse(ini, app->name, strbuf_str(&text), text.len, c->errors, c->warnings))
 		return 0;
 	check_available(c, ini);
 	if (check_runner(c, ini, err) == -1 || check_php_root(c, ini, err) == -1 ||
 	    check_commands(c, ini, err) == -1)
 		return -1;
-	return check_packages(c, ini, err);
+	return packages_check(app, ini, c->errors, packages, err);
 }

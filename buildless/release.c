@@ -111,6 +111,7 @@ int release_read(const struct app *app, unsigned number, struct release_info *ou
 	out->branch = xstrdup(text_of(&r, "branch"));
 	out->who = xstrdup(text_of(&r, "who"));
 	out->subject = xstrdup(text_of(&r, "subject"));
+	packages_read(&ini, &out->packages);
 	out->live = release_is_live(app, number);
 	read_staged(app, out);
 	read_times(app, out);
@@ -130,6 +131,7 @@ void release_info_release(struct release_info *r)
 	free(steal_ptr(&r->who));
 	free(steal_ptr(&r->subject));
 	runspec_release(&r->run);
+	packages_release(&r->packages);
 }
 
 static bool is_there(const struct app *app, unsigned number)
@@ -321,6 +323,7 @@ static void format_record(const struct release_info *r, struct strbuf *text)
 	ini_addf(text, "changed", "%llu", (unsigned long long)r->changed);
 	ini_add(text, "env_digest", r->env_digest);
 	runspec_format(&r->run, text);
+	packages_format(&r->packages, text);
 }
 
 void release_format_env(const struct strv *env, struct strbuf *out)

@@ -19,6 +19,7 @@
 #pragma once
 #include "buildless/app.h"
 #include "buildless/git.h"
+#include "buildless/packages.h"
 #include "runtime/runspec.h"
 
 struct release_info { /* record.ini */
@@ -26,6 +27,7 @@ struct release_info { /* record.ini */
 	char commit[OID_HEX], tree[OID_HEX], env_digest[OID_HEX];
 	char *branch, *who, *subject; /* branch without "refs/heads/" */
 	struct runspec run;
+	struct packages packages;
 	int64_t when;            /* UTC seconds */
 	uint64_t files, changed; /* changed: against the release that was live then */
 	struct account times;    /* of the way on which it last became live */

@@ -26,6 +26,18 @@ static void format_when(int64_t when, char out[32])
 		snprintf(out, 32, "-");
 }
 
+static void json_packages(struct json *j, const struct packages *packages)
+{
+	json_open(j, "packages", '{');
+	for (size_t i = 0; i < packages->installed.n; i++) {
+		const char *text = packages->installed.v[i];
+		autofree char *name = xstrndup(text, strcspn(text, " "));
+
+		json_str(j, name, text + strlen(name) + (text[strlen(name)] == ' '));
+	}
+	json_close(j, '}');
+}
+
 static void json_release(struct json *j, const char *key, const struct release_info *r)
 {
 	json_open(j, key, '{');
@@ -40,6 +52,7 @@ static void json_release(struct json *j, const char *key, const struct release_i
 	json_int(j, "files", (int64_t)r->files);
 	json_int(j, "changed", (int64_t)r->changed);
 	json_int(j, "slot", r->slot);
+	json_packages(j, &r->packages);
 	json_bool(j, "staged", r->staged);
 	json_open(j, "times", '{');
 	for (enum account_part i = 0; i < ACCOUNT_PARTS; i++) {
@@ -138,6 +151,11 @@ static void status_text(const struct app *app, const struct overview *o, const c
 		strbuf_addstr(s, "  files     ");
 		report_add_count(s, live->files);
 		strbuf_addf(s, "\n  platform  %s\n", live->run.platform);
+		for (size_t i = 0; i < live->packages.installed.n; i++)
+			strbuf_addf(s, "%s%s", i ? ", " : "  packages  ",
+				    live->packages.installed.v[i]);
+		if (live->packages.installed.n)
+			strbuf_addch(s, '\n');
 		took_text(live, s);
 	}
 	strbuf_addf(s, "  address   %s\n", url);

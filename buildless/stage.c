@@ -2,6 +2,7 @@
 #include "buildless/steps.h"
 
 #include "buildless/equip.h"
+#include "buildless/install.h"
 #include "buildless/report.h"
 #include "buildless/space.h"
 #include "common/names.h"
@@ -61,7 +62,7 @@ static bool find_kept(const struct app *app, const struct appini *ini, const cha
 	if (release_of_commit(app, commit, &number, &ignored) == -1 ||
 	    release_read(app, number, out, &ignored) == -1)
 		return false;
-	if (same_env(app, ini, out))
+	if (same_env(app, ini, out) && install_has_all(app, &out->packages.store))
 		return true;
 	release_info_release(out);
 	return false;
@@ -145,13 +146,27 @@ static char *printable_subject(const char *subject)
 	return strbuf_detach(&s);
 }
 
+/* Before a slot is touched: apt may take its time, and may fail. */
+static int ready_packages(struct app *app, const struct appini *ini, struct release_info *r,
+			  struct error *err)
+{
+	bool changed;
+
+	if (packages_ready(app, ini, &r->packages, &changed, err) == -1)
+		return -1;
+	if (changed)
+		report_slow(account_close(&app->account, ACCOUNT_INSTALLED), "packages installed");
+	return 0;
+}
+
 static int stage_new(struct app *app, struct repo *repo, const char *branch,
 		     const struct appini *ini, unsigned flags, struct release_info *r,
 		     struct error *err)
 {
 	autostrv struct strv env = STRV_INIT;
 
-	if (release_next_number(app, &r->number, err) == -1 ||
+	if (ready_packages(app, ini, r, err) == -1 ||
+	    release_next_number(app, &r->number, err) == -1 ||
 	    release_remove(app, r->number, err) == -1 || /* staged once, never accepted */
 	    layout(app, repo, flags, r, err) == -1 || count_changed(app, repo, r, err) == -1)
 		return -1;
@@ -172,6 +187,8 @@ static int stage_kept(struct app *app, struct repo *repo, const struct release_i
 	bool link = live_slot(app, &live);
 	struct slot_work work;
 
+	if (packages_return(app, &r->packages, err) == -1)
+		return -1;
 	return slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err);
 }
 

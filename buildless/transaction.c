@@ -87,7 +87,8 @@ static int ready_kept(struct app *app, struct repo *repo, struct release_info *r
 	struct slot_work work;
 
 	account_close(&app->account, ACCOUNT_CHECKED);
-	if (slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
+	if (packages_return(app, &r->packages, err) == -1 ||
+	    slot_layout(app, repo, r->slot, r->tree, link ? &live : NULL, &work, err) == -1)
 		return -1;
 	account_close(&app->account, ACCOUNT_STAGED);
 	if (transaction_prove(app, r, NULL, err) == -1)

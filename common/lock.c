@@ -19,7 +19,7 @@ static void write_holder(int fd, const char *holder)
 		return; /* the lock holds all the same; a waiter is told less */
 }
 
-static int busy_error(int fd, struct error *err)
+static int busy_error(int fd, const char *what, struct error *err)
 {
 	autostrbuf struct strbuf who = STRBUF_INIT;
 	char text[HOLDER_MAX + 32], *name = NULL;
@@ -29,28 +29,32 @@ static int busy_error(int fd, struct error *err)
 	text[n > 0 ? n : 0] = '\0';
 	since = strtoll(text, &name, 10);
 	if (*name != ' ')
-		return error_set(err, E_BUSY, "another deploy of this app is under way");
+		return error_set(err, E_BUSY, "%s", what);
 	age = clock_utc_ms() - since;
 	name_add_printable(&who, name + 1, strlen(name + 1));
-	return error_set(
-		err, E_BUSY,
-		"another deploy of this app is under way since %lld s: %s; try again later",
-		age > 0 ? age / 1000 : 0, strbuf_str(&who)); /* the clock may have gone back */
+	return error_set(err, E_BUSY, "%s since %lld s: %s; try again later", what,
+			 age > 0 ? age / 1000 : 0,
+			 strbuf_str(&who)); /* the clock may have gone back */
 }
 
-int lock_take(int fd, const char *holder, int wait_ms, struct error *err)
+int lock_take_named(int fd, const char *what, const char *holder, int wait_ms, struct error *err)
 {
 	int64_t deadline = clock_ms() + wait_ms;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return error_sys(err, errno, "cannot lock the app");
+			return error_sys(err, errno, "cannot take the lock");
 		if (clock_ms() >= deadline)
-			return busy_error(fd, err);
+			return busy_error(fd, what, err);
 		usleep(POLL_MS * 1000);
 	}
 	write_holder(fd, holder);
 	return 0;
+}
+
+int lock_take(int fd, const char *holder, int wait_ms, struct error *err)
+{
+	return lock_take_named(fd, "another deploy of this app is under way", holder, wait_ms, err);
 }
 
 void lock_drop(int fd)

@@ -10,4 +10,8 @@
  * master") is written for whoever waits. Taking it again on the same open file description is no
  * error. Errors: E_BUSY names the present holder and since when; E_SYSTEM. */
 MUST_CHECK int lock_take(int fd, const char *holder, int wait_ms, struct error *err);
+/* The same for a lock that is not of an app; `what` is under way while somebody has it: "packages
+ * are being installed". */
+MUST_CHECK int lock_take_named(int fd, const char *what, const char *holder, int wait_ms,
+			       struct error *err);
 void lock_drop(int fd);

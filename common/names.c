@@ -110,6 +110,49 @@ int name_from_url_path(const char *path, char *out, struct error *err)
 	return 0;
 }
 
+bool name_is_package(const char *s)
+{
+	static const char lower[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	static const char any[] = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
+	size_t n = strspn(s, any);
+
+	if (n < 2 || strspn(s, lower) == 0 || n > 100 || s[n - 1] == '-')
+		return false;
+	if (s[n] == ':')
+		return s[n + 1] && strspn(s + n + 1, lower) == strlen(s + n + 1) && strlen(s) < 120;
+	return s[n] == '\0';
+}
+
+bool name_matches(const char *name, const char *pattern)
+{
+	const char *star = strchr(pattern, '*');
+	size_t len = star ? (size_t)(star - pattern) : strlen(pattern);
+
+	if (strncmp(name, pattern, len) != 0)
+		return false;
+	name += len;
+	if (!star)
+		return *name == '\0';
+	do
+		if (name_matches(name, star + 1))
+			return true;
+	while (*name++);
+	return false;
+}
+
+bool name_is_listed(const char *name, const char *patterns)
+{
+	while (*patterns) {
+		size_t len = strcspn(patterns, " ");
+		autofree char *pattern = xstrndup(patterns, len);
+
+		if (len && name_matches(name, pattern))
+			return true;
+		patterns += len + (patterns[len] == ' ');
+	}
+	return false;
+}
+
 bool name_is_oid(const char *s)
 {
 	return strlen(s) == 40 && strspn(s, "0123456789abcdef") == 40;

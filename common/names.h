@@ -18,6 +18,13 @@ MUST_CHECK int name_check_host(const char *host, struct error *err);
 /* The app a push URL names: "app", "/app", "app.git", "/app.git", "~/app"; out holds APP_NAME_MAX +
  * 1 bytes. */
 MUST_CHECK int name_from_url_path(const char *path, char *out, struct error *err);
+/* Debian's rule for package names (policy 5.6.1), with ":ARCH" behind where one is given. None ends
+ * with '-', which apt-get takes for a wish to remove it. */
+bool name_is_package(const char *s);
+/* "*" stands for anything; what else a pattern holds, for itself. */
+bool name_matches(const char *name, const char *pattern);
+/* Does it match one of `patterns`, which have blanks between them? */
+bool name_is_listed(const char *name, const char *patterns);
 /* 40 lower-case hex digits. */
 bool name_is_oid(const char *s);
 /* The candidate nearest to `word` by edit distance, or NULL when none is near. */

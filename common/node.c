@@ -9,7 +9,7 @@
 
 enum { INI_MAX_BYTES = 256 << 10 };
 
-enum setting_type { ADDRESS, HOST, COUNT, MILLISECONDS, BYTES };
+enum setting_type { ADDRESS, HOST, COUNT, MILLISECONDS, BYTES, YES_NO, PATH, PATTERNS };
 
 /* One row is all there is to know about a setting: the parser, the new node.ini and the checks read
  * it here. */
@@ -48,6 +48,21 @@ static const struct setting settings[] = {
 	{"max_sessions", COUNT, FIELD(max_sessions), 2, 10000, "500", "connections at once"},
 	{"max_push_bytes", BYTES, FIELD(max_push_bytes), 1 << 20, (uint64_t)1 << 40, "4294967296",
 	 "the largest pack that a push may send"},
+
+	{"packages.allow", PATTERNS, FIELD(packages.allow), 0, 0, "*",
+	 "Debian packages that apps may ask for: names, '*' for anything, blanks between them"},
+	{"packages.install", YES_NO, FIELD(packages.install), 0, 0, "yes",
+	 "install what is missing; no: refuse the push, and name it"},
+	{"packages.apt_ms", MILLISECONDS, FIELD(packages.apt_ms), 1000, 86400000, "1800000",
+	 "a run of apt must end by then"},
+	{"packages.lock_ms", MILLISECONDS, FIELD(packages.lock_ms), 0, 3600000, "60000",
+	 "how long a push waits for somebody else's run of apt or dpkg"},
+	{"packages.lists_ms", MILLISECONDS, FIELD(packages.lists_ms), 0, 2147483647, "600000",
+	 "an unknown package has apt's lists fetched anew, where they are older than this"},
+	{"packages.apt_config", PATH, FIELD(packages.apt_config), 0, 0, NULL,
+	 "a file of apt.conf(5) that is read over the machine's"},
+	{"packages.dpkg", PATH, FIELD(packages.dpkg), 0, 0, "/var/lib/dpkg",
+	 "the directory of dpkg's database"},
 };
 
 static void *field_of(struct node *node, const struct setting *s)
@@ -82,11 +97,49 @@ static int set_number(struct node *node, const struct setting *s, const char *va
 	return 0;
 }
 
+/* Absolute, and no more than a word: it is handed to other programs. */
+static bool is_path(const char *value)
+{
+	return *value == '/' && !strpbrk(value, " \t\n\"'\\;{}") && !strstr(value, "/../");
+}
+
+static bool is_patterns(const char *value)
+{
+	return *value &&
+	       strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789+-.:* ") == strlen(value);
+}
+
+static int set_word(struct node *node, const struct setting *s, const char *value,
+		    struct error *err)
+{
+	bool yes = strcmp(value, "yes") == 0;
+
+	if (s->type == YES_NO && !yes && strcmp(value, "no") != 0)
+		return error_set(err, E_USAGE, "%s = %s: expected yes or no (default %s)", s->key,
+				 value, s->value);
+	if (s->type == PATH && !is_path(value))
+		return error_set(err, E_USAGE,
+				 "%s = %s: expected an absolute path, without blanks and quotes",
+				 s->key, value);
+	if (s->type == PATTERNS && !is_patterns(value))
+		return error_set(err, E_USAGE,
+				 "%s = %s: expected names of packages, '*' for anything, with "
+				 "blanks between them",
+				 s->key, value);
+	if (s->type == YES_NO)
+		*(bool *)field_of(node, s) = yes;
+	else
+		set_text(node, s, value);
+	return 0;
+}
+
 static int set_value(struct node *node, const struct setting *s, const char *value,
 		     struct error *err)
 {
 	union address address;
 
+	if (s->type == YES_NO || s->type == PATH || s->type == PATTERNS)
+		return set_word(node, s, value, err);
 	if (s->type != ADDRESS && s->type != HOST)
 		return set_number(node, s, value, err);
 	if (s->type == ADDRESS && address_parse(value, &address, err) == -1)
@@ -106,10 +159,14 @@ static void set_defaults(struct node *node)
 			abort(); /* the table contradicts itself */
 }
 
-static const struct setting *setting_named(const char *key)
+/* Keys of other sections than [node] have their section's name in front. */
+static const struct setting *setting_named(const char *section, const char *key)
 {
+	autofree char *name =
+		strcmp(section, "node") == 0 ? xstrdup(key) : xasprintf("%s.%s", section, key);
+
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
-		if (!strcmp(settings[i].key, key))
+		if (!strcmp(settings[i].key, name))
 			return &settings[i];
 	return NULL;
 }
@@ -127,6 +184,16 @@ static void on_problem(void *ctx, unsigned line, const char *text)
 	strbuf_addf(&r->problems, "%s%s:%u: %s", r->problems.len ? "\n" : "", r->file, line, text);
 }
 
+static bool is_section(const char *section)
+{
+	size_t len = strlen(section);
+
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+		if (str_starts(settings[i].key, section) && settings[i].key[len] == '.')
+			return true;
+	return strcmp(section, "node") == 0;
+}
+
 static void unknown_key(struct reader *r, unsigned line, const char *key)
 {
 	const char *known[ARRAY_SIZE(settings)];
@@ -134,7 +201,8 @@ static void unknown_key(struct reader *r, unsigned line, const char *key)
 	const char *near;
 
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
-		known[i] = settings[i].key;
+		known[i] = strchr(settings[i].key, '.') ? strchr(settings[i].key, '.') + 1
+							: settings[i].key;
 	near = name_nearest(key, known, ARRAY_SIZE(known));
 	text = near ? xasprintf("unknown setting '%s' (did you mean '%s'?)", key, near)
 		    : xasprintf("unknown setting '%s'", key);
@@ -145,14 +213,15 @@ static void on_key(void *ctx, unsigned line, const char *section, const char *ke
 		   const char *value)
 {
 	struct reader *r = ctx;
-	const struct setting *s = setting_named(key);
+	const struct setting *s = setting_named(section, key);
 	struct error err = ERROR_INIT;
 
 	if (str_starts(section, "service.")) /* services/settings.h */
 		return;
-	if (strcmp(section, "node") != 0) {
+	if (!is_section(section)) {
 		autofree char *text = xasprintf(
-			"'%s' stands in section [%s]: settings belong into [node]", key, section);
+			"'%s' stands in section [%s]: settings belong into [node] or [packages]",
+			key, section);
 		on_problem(r, line, text);
 	} else if (!s) {
 		unknown_key(r, line, key);
@@ -220,6 +289,9 @@ void node_release(struct node *node)
 	free(node->ssh);
 	free(node->http);
 	free(node->domain);
+	free(node->packages.allow);
+	free(node->packages.dpkg);
+	free(node->packages.apt_config);
 	*node = (struct node){.fd = -1};
 }
 
@@ -245,6 +317,15 @@ char *node_url(const struct node *node, const char *host)
 	return xasprintf("http://%s:%u", host, address_port(&a));
 }
 
+/* "[packages]", where the setting is the first of it. */
+static void add_section(struct strbuf *s, const char *key, const char *before)
+{
+	size_t len = strcspn(key, ".");
+
+	if (key[len] == '.' && strncmp(key, before, len + 1) != 0)
+		strbuf_addf(s, "\n[%.*s]\n", (int)len, key);
+}
+
 char *node_default_ini(const char *ssh, const char *http)
 {
 	struct strbuf s = STRBUF_INIT;
@@ -254,12 +335,16 @@ char *node_default_ini(const char *ssh, const char *http)
 		      "default.\n# silverd reads them when it starts.\n[node]\n");
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		const struct setting *set = &settings[i];
+		const char *dot = strchr(set->key, '.');
 		const char *value = set->offset == FIELD(ssh)    ? ssh
 				    : set->offset == FIELD(http) ? http
-								 : set->value;
+				    : set->value                 ? set->value
+								 : "/etc/silver/apt.conf";
+		bool is_set = set->offset == FIELD(ssh) || set->offset == FIELD(http);
 
-		strbuf_addf(&s, "\n# %s\n%s%s = %s\n", set->about, set->value ? "#" : "", set->key,
-			    value);
+		add_section(&s, set->key, i ? settings[i - 1].key : "");
+		strbuf_addf(&s, "\n# %s\n%s%s = %s\n", set->about, is_set ? "" : "#",
+			    dot ? dot + 1 : set->key, value);
 	}
 	return strbuf_detach(&s);
 }

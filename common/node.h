@@ -1,4 +1,4 @@
-/* node.h - a node's state directory and its settings (node.ini, section [node]).
+/* node.h - a node's state directory and its settings (node.ini, sections [node] and [packages]).
  *
  *	DIR/node.ini	settings, world-readable
  *	DIR/apps/APP	repo.git lock config slots releases current previous next
@@ -30,6 +30,16 @@ struct node {
 	unsigned max_startups; /* 100: unauthenticated connections at once; the oldest gives way */
 	unsigned max_sessions; /* 500: connections at once */
 	uint64_t max_push_bytes; /* 4 GiB: receive.maxInputSize */
+	struct {
+		char *allow;      /* "*": patterns of names, blanks between them */
+		bool install;     /* true: what is missing is installed */
+		char *dpkg;       /* /var/lib/dpkg: dpkg's database */
+		char *apt_config; /* NULL: none; an apt.conf(5) that is read over the machine's */
+		int apt_ms;       /* 1 800 000: a run of apt must end by then */
+		int lock_ms;      /* 60 000: how long somebody else's run of apt or dpkg is waited
+				     for */
+		int lists_ms;     /* 600 000: an unknown name has older lists fetched anew */
+	} packages;               /* section [packages] */
 };
 
 /* Opens an existing node; E_NOTFOUND says how to make one. */

@@ -84,8 +84,6 @@ static void say_settings(const struct release_info *live, const struct appini *i
 	say_setting("health", live ? live->run.health : NULL, ini->run.health);
 	if (!live && ini->default_location)
 		report_step("plan: location: %s", ini->default_location);
-	for (size_t i = 0; i < ini->packages.n; i++)
-		report_step("plan: package: %s, installed", ini->packages.v[i]);
 }
 
 static int say_services(const struct app *app, const struct appini *ini, struct error *err)

@@ -124,6 +124,7 @@ static int plan(struct pre_receive *p, struct error *err)
 	if (plan_say(&p->app, p->repo, &p->push, p->live.number ? &p->live : NULL, &p->ini, err) ==
 	    -1)
 		return -1;
+	report_places(&p->report.packages, "plan: package: ");
 	report_places(&p->report.relocated, "plan: relocates ");
 	p->planned = true;
 	return error_set(err, E_REFUSED, "%s", "");

@@ -1,11 +1,18 @@
 #include "receiver/channel.h"
 #include <fcntl.h>
+#include <unistd.h>
 #include "common/log.h"
 #include "common/names.h"
 #include "common/wire.h"
 #include "receiver/errand.h"
 
-enum { ERRAND_MS = 60000, SERVER_MS = 300000, RELEASE_MAX = 999999999, VALUE_MAX = 1000 };
+enum {
+	ERRAND_MS = 60000,
+	SERVER_MS = 300000,
+	RELEASE_MAX = 999999999,
+	VALUE_MAX = 1000,
+	PACKAGES_MAX = 300
+};
 
 struct channel {
 	struct loop *loop;
@@ -24,15 +31,16 @@ struct channel {
 /* One row is one request: what its words must be, and how long it may take. */
 struct question {
 	const char *name;
-	enum { RELEASE, TASK, HOST, SERVICE } takes;
+	enum { RELEASE, TASK, HOST, SERVICE, PACKAGES } takes;
 	/* RELEASE: N; TASK: N WORD..., a command whose output goes to the asker's pipe;
-	 * SERVICE: NAME VALUE */
+	 * SERVICE: NAME VALUE; PACKAGES: VERB NAME..., and a pipe as for TASK */
 	bool drains; /* takes drain_ms more than ERRAND_MS */
 };
 
 static const struct question questions[] = {
-	{"start", RELEASE, false}, {"only", RELEASE, true}, {"stop", RELEASE, true},
-	{"locate", HOST, false},   {"task", TASK, false},   {"provision", SERVICE, false},
+	{"start", RELEASE, false},     {"only", RELEASE, true}, {"stop", RELEASE, true},
+	{"locate", HOST, false},       {"task", TASK, false},   {"provision", SERVICE, false},
+	{"packages", PACKAGES, false},
 };
 
 void channel_drop(struct channel *c)
@@ -84,6 +92,18 @@ static int check_service(const struct wire_message *m, struct error *err)
 	return name_check_service(m->word[1], err);
 }
 
+static int check_packages(const struct wire_message *m, struct error *err)
+{
+	if (strcmp(m->word[1], "simulate") != 0 && strcmp(m->word[1], "install") != 0)
+		return error_set(err, E_USAGE, "packages are simulated, or installed");
+	if (m->n > PACKAGES_MAX)
+		return error_set(err, E_REFUSED, "more than %d packages", PACKAGES_MAX);
+	for (size_t i = 2; i < m->n; i++)
+		if (!name_is_package(m->word[i]))
+			return error_set(err, E_USAGE, "a package whose name is none");
+	return 0;
+}
+
 static int check_request(const struct channel *c, const struct question *q,
 			 const struct wire_message *m, struct error *err)
 {
@@ -94,6 +114,8 @@ static int check_request(const struct channel *c, const struct question *q,
 				 q->name);
 	if (q->takes == SERVICE)
 		return check_service(m, err);
+	if (q->takes == PACKAGES)
+		return check_packages(m, err);
 	if (q->takes == HOST)
 		return name_check_host(m->word[1], err);
 	if (!str_to_uint(m->word[1], RELEASE_MAX, &release) || !release)
@@ -135,18 +157,47 @@ static int start_task(struct channel *c, const struct wire_message *m, struct er
 	return errand_start(c->loop, c->node, &c->errand, &order, errand_done, c, err);
 }
 
+/* `packages` VERB NAME...: on the machine, or without root in the node's own store. */
+static int start_packages(struct channel *c, const struct wire_message *m, struct error *err)
+{
+	autostrv struct strv words = STRV_INIT;
+	bool as_root = geteuid() == 0;
+	struct errand_order order = {.program = as_root ? "silver-root" : "silver-packages",
+				     .output_fd = m->fd[0],
+				     .deadline_ms = 2 * c->node->packages.apt_ms +
+						    c->node->packages.lock_ms + ERRAND_MS};
+
+	for (size_t i = as_root ? 0 : 1; i < m->n; i++)
+		strv_add(&words, m->word[i]);
+	order.words = (const char *const *)words.v;
+	order.n_words = words.n;
+	return errand_start(c->loop, c->node, &c->errand, &order, errand_done, c, err);
+}
+
+static int start_question(struct channel *c, const struct question *q, const struct wire_message *m,
+			  struct error *err)
+{
+	if (q->takes == PACKAGES)
+		return start_packages(c, m, err);
+	return q->takes == TASK ? start_task(c, m, err) : start_root(c, q, m, err);
+}
+
+static bool is_whole(const struct question *q, const struct wire_message *m)
+{
+	if (q->takes == TASK || q->takes == PACKAGES)
+		return m->n >= 3 && m->n_fds == 1;
+	return m->n == (q->takes == SERVICE ? 3 : 2) && m->n_fds == 0;
+}
+
 static int serve(struct channel *c, const struct wire_message *m, struct error *err)
 {
 	const struct question *q = question_named(m->word[0]);
-	bool runs = q && q->takes == TASK;
 
-	if (!q || (runs ? m->n < 3 || m->n_fds != 1
-			: m->n != (q->takes == SERVICE ? 3 : 2) || m->n_fds != 0))
+	if (!q || !is_whole(q, m))
 		return error_set(err, E_USAGE, "a request that nobody knows");
-	if (check_request(c, q, m, err) == -1 ||
-	    (runs ? start_task(c, m, err) : start_root(c, q, m, err)) == -1)
+	if (check_request(c, q, m, err) == -1 || start_question(c, q, m, err) == -1)
 		return -1;
-	c->runs = runs;
+	c->runs = q->takes == TASK;
 	loop_unwatch(&c->watch);
 	return 0;
 }

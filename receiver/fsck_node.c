@@ -220,7 +220,8 @@ static void list_apps(struct fsck *s)
 
 static bool is_nodes_own(const char *path)
 {
-	return strcmp(path, "log/nginx") == 0 || strcmp(path, "log/s6.log") == 0;
+	return strcmp(path, "log/nginx") == 0 || strcmp(path, "log/s6.log") == 0 ||
+	       strcmp(path, "log/packages.log") == 0;
 }
 
 /* data/ and log/: whose app is not there. */

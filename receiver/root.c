@@ -5,6 +5,7 @@
  * it does the same as the node's user. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 #include "common/fs.h"
 #include "common/json.h"
@@ -12,6 +13,7 @@
 #include "common/node.h"
 #include "receiver/destroy.h"
 #include "receiver/fsck_node.h"
+#include "receiver/machine.h"
 #include "receiver/provide.h"
 #include "receiver/provision.h"
 #include "receiver/tidy.h"
@@ -114,6 +116,17 @@ static int verb_provision(const struct node *node, const struct words *w, struct
 static int verb_user(const struct node *node, const struct words *w, struct error *err)
 {
 	return users_verb(node, w->v, w->n, STDIN_FILENO, stdout, err);
+}
+
+/* Nothing that stops the pusher's pipe may stop apt. */
+static int verb_packages(const struct node *node, const struct words *w, struct error *err)
+{
+	autostrv struct strv names = STRV_INIT;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 1; i < w->n; i++)
+		strv_add(&names, w->v[i]);
+	return machine_packages(node, w->v[0], &names, err);
 }
 
 static int verb_fsck(const struct node *node, const struct words *w, struct error *err)
@@ -227,6 +240,7 @@ static const struct verb verbs[] = {
 	{"provision", "APP SERVICE VALUE", 3, 3, verb_provision},
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
 	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
+	{"packages", "simulate|install PACKAGE...", 2, 300, verb_packages},
 	{"user", "add|list|remove ...", 0, SIZE_MAX, verb_user},
 };
 

@@ -76,6 +76,30 @@ int ask_task_answer(struct error *err)
 	return wait_for_answer(fd, "run", "a command", err);
 }
 
+int ask_packages(const char *verb, const struct strv *names, int output_fd, struct error *err)
+{
+	autostrv struct strv all = STRV_INIT;
+	int fd = -1;
+
+	strv_add(&all, "packages");
+	strv_add(&all, verb);
+	for (size_t i = 0; i < names->n; i++)
+		strv_add(&all, names->v[i]);
+	if (ask_channel(&fd, err) == -1 ||
+	    wire_send(fd, (const char *const *)all.v, all.n, &output_fd, 1, err) == -1)
+		return error_prefix(err, "asking silverd to see to packages");
+	return 0;
+}
+
+int ask_packages_answer(struct error *err)
+{
+	int fd = -1;
+
+	if (ask_channel(&fd, err) == -1)
+		return -1;
+	return wait_for_answer(fd, "see to", "packages", err);
+}
+
 static int ask_number(const char *verb, unsigned release, struct error *err)
 {
 	autofree char *number = xasprintf("%u", release);

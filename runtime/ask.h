@@ -18,6 +18,11 @@ MUST_CHECK int ask_task(unsigned release, const struct strv *words, int output_f
  * E_REFUSED with the words for it. */
 MUST_CHECK int ask_channel(int *fd, struct error *err);
 MUST_CHECK int ask_task_answer(struct error *err);
+/* verb: "simulate" or "install"; what is said meanwhile goes to output_fd, which stays the
+ * caller's. Then, as for a task, ask_packages_answer(). */
+MUST_CHECK int ask_packages(const char *verb, const struct strv *names, int output_fd,
+			    struct error *err);
+MUST_CHECK int ask_packages_answer(struct error *err);
 MUST_CHECK int ask_locate(const char *host, struct error *err); /* E_REFUSED: another app has it */
 /* The app has the service on return, and its record is on disk. E_REFUSED: the node cannot give it,
  * or the value is wrong. May take minutes when a server is made. */

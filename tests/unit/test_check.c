@@ -242,6 +242,19 @@ static void packages_that_are_not_installed_are_named(void **state)
 	assert_taken(g, "", tree);
 }
 
+static void packages_in_the_tree_are_refused_by_name(void **state)
+{
+	const struct git_tmp *g = *state;
+	char tree[OID_HEX];
+
+	put_app(g);
+	git_put(g, "debs/mine_1.0_all.deb", "!<arch>");
+	git_put(g, "debs/README", "of debs");
+	git_put(g, "vendor/debs/other.deb", "!<arch>");
+	git_tree(g, tree);
+	REFUSED(g, "", tree, "debs/mine_1.0_all.deb: a package in the tree is not installed");
+}
+
 static void links_that_stay_in_the_tree_are_taken(void **state)
 {
 	const struct git_tmp *g = *state;
@@ -485,6 +498,7 @@ int main(void)
 		GIT_TEST(a_module_that_is_not_found_is_only_a_warning),
 		GIT_TEST(a_static_app_has_a_static_directory),
 		GIT_TEST(packages_that_are_not_installed_are_named),
+		GIT_TEST(packages_in_the_tree_are_refused_by_name),
 		GIT_TEST(links_that_stay_in_the_tree_are_taken),
 		GIT_TEST(links_that_leave_the_tree_are_refused_by_name),
 		GIT_TEST(only_a_python_may_be_linked_absolutely),

@@ -757,6 +757,7 @@ static void redeploying_asks_app_ini_again(void **state)
 	struct error err = ERROR_INIT;
 
 	commit_version(s, "one");
+	s->app.node.packages.install = false;
 	work_file(s, "app.ini", "[production]\nplatform = static\npackages = no-such-thing\n");
 	push(s, work_commit(s)); /* it was installed then */
 	assert_int_equal(call_verb(s, verb_redeploy, NULL, &err), -1);
