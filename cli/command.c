@@ -10,6 +10,9 @@ static const struct local_command commands[] = {
 	{"remote", "[add [NAME] HOST... [--app APP]]",
 	 "list the nodes of this checkout; add: as the git remote `silver`", "--app=", 0, 64,
 	 cmd_remote},
+	{"serve", "[DIR] [--port PORT] [--app APP]",
+	 "serve the files as they are there, on this machine, and again when they change",
+	 "--port= --app=", 0, 1, cmd_serve},
 	{"deploy", "[DIR] [--check] [--force]",
 	 "deploy the files as they are there, committed or not; --check: only say what would "
 	 "happen",

@@ -40,3 +40,4 @@ int cmd_init(struct call *call, struct error *err);
 int cmd_remote(struct call *call, struct error *err);
 int cmd_push(struct call *call, struct error *err);
 int cmd_deploy(struct call *call, struct error *err);
+int cmd_serve(struct call *call, struct error *err);

@@ -285,6 +285,28 @@ static void add_push(struct rolling *ro, const struct target *t, const char *opt
 	strv_addf(argv, "%s:" HEADS "%s", ro->commit, ro->branch);
 }
 
+/* What Silver says; where it says nothing, git knows why. */
+static int push_tersely(struct rolling *ro, int *status)
+{
+	const char *said;
+	bool ours;
+
+	new_tasks(ro);
+	add_push(ro, &ro->target[0], NULL, &ro->task[0].argv);
+	run_tasks(ro, NULL);
+	*status = ro->task[0].status;
+	said = strbuf_str(&ro->task[0].said);
+	ours = strstr(said, "silver: ") != NULL;
+	for (const char *at = said; *at;) {
+		size_t len = strcspn(at, "\n");
+
+		if (!ours || str_starts(at, "silver: "))
+			fprintf(stderr, "%.*s\n", (int)len, at);
+		at += len + (at[len] == '\n');
+	}
+	return 0;
+}
+
 /* With git's own words and progress. */
 static int push_one(struct rolling *ro, int *status, struct error *err)
 {
@@ -491,13 +513,17 @@ static int roll(struct rolling *ro, int *status, struct error *err)
 	if (prepare(ro, err) == -1)
 		return -1;
 	if (all_live(ro)) {
-		fprintf(stderr,
-			"silver: this is live already%s; `silver redeploy` deploys it once more\n",
-			ro->n > 1 ? " on all nodes" : "");
+		if (!ro->r->terse)
+			fprintf(stderr,
+				"silver: this is live already%s; `silver redeploy` deploys it once "
+				"more\n",
+				ro->n > 1 ? " on all nodes" : "");
 		return 0;
 	}
 	if (ro->r->check)
 		return plan(ro, err);
+	if (ro->r->terse)
+		return push_tersely(ro, status);
 	if (ro->n == 1)
 		return push_one(ro, status, err);
 	if (stage_all(ro, err) == -1)

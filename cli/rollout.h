@@ -17,6 +17,7 @@ struct rollout {
 	bool force;         /* what the nodes have may be lost */
 	bool snapshot;      /* commit is one of a working tree (snapshot.h) */
 	bool check;         /* -o plan: nothing is changed */
+	bool terse;         /* to one node: what Silver says, without git's words about refs */
 };
 
 /* *status where 0 is returned: that of the push. Everything is said. E_REFUSED: nobody flipped. */

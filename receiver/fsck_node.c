@@ -109,11 +109,17 @@ static const struct known {
 	mode_t type, mode; /* mode 0: a person's business */
 	bool needed;
 } node_names[] = {
-	{"node.ini", S_IFREG, 0, true},     {"ssh", S_IFDIR, 0700, false},
-	{"users", S_IFDIR, 0700, false},    {"apps", S_IFDIR, 0755, true},
-	{"data", S_IFDIR, 0755, true},      {"log", S_IFDIR, 0755, true},
-	{"hosts", S_IFDIR, 0755, true},     {"run", S_IFDIR, 0755, true},
-	{"services", S_IFDIR, 0755, false}, {"ssh/host_ed25519", S_IFREG, 0600, false},
+	{"node.ini", S_IFREG, 0, true},
+	{"devel.ini", S_IFREG, 0, false}, /* of `silver serve` (services/devel.h) */
+	{"ssh", S_IFDIR, 0700, false},
+	{"users", S_IFDIR, 0700, false},
+	{"apps", S_IFDIR, 0755, true},
+	{"data", S_IFDIR, 0755, true},
+	{"log", S_IFDIR, 0755, true},
+	{"hosts", S_IFDIR, 0755, true},
+	{"run", S_IFDIR, 0755, true},
+	{"services", S_IFDIR, 0755, false},
+	{"ssh/host_ed25519", S_IFREG, 0600, false},
 };
 
 static bool stat_one(struct fsck *s, const char *path, mode_t type, bool needed, struct stat *st)

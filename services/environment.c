@@ -2,6 +2,7 @@
 
 #include "common/proc.h"
 #include "services/catalog.h"
+#include "services/devel.h"
 #include "services/record.h"
 
 /* The app's own programs come first; then what every shell has. */
@@ -85,7 +86,7 @@ int environment_compose(const struct environment_release *release, struct strv *
 				 release->node->dir);
 	add_app(release, env);
 	add_system(release, env);
-	if (add_services(release, env, err) == -1)
+	if (add_services(release, env, err) == -1 || devel_override(release->node, env, err) == -1)
 		return -1;
 	strv_sort(env);
 	return 0;

@@ -1,5 +1,6 @@
 /* The environment of a release: what APP.md promises, each value whole. */
 #include "tests/unit/unit.h"
+#include "services/devel.h"
 #include "services/environment.h"
 
 #define COMMIT "0123456789abcdef0123456789abcdef01234567"
@@ -52,6 +53,29 @@ static void every_promised_variable_is_there(void **state)
 			 ARRAY_SIZE(expected) + 1); /* PYTHONPATH, wherever we are installed */
 }
 
+static void a_developers_own_node_overrides(void **state)
+{
+	struct node node = {.fd = tmp_fd(state)};
+	autostrv struct strv env = STRV_INIT;
+	struct error err = ERROR_INIT;
+
+	strv_add(&env, "SILVER_VERSION=silverlining/1");
+	strv_add(&env, "A=1");
+	strv_add(&env, "AB=1");
+	assert_int_equal(devel_override(&node, &env, &err), 0);
+	assert_true(strv_has(&env, "SILVER_VERSION=silverlining/1"));
+	put_file(node.fd, DEVEL_INI, "[environment]\nA = two words\nB = 'b'\nB = last\n");
+	assert_int_equal(devel_override(&node, &env, &err), 0);
+	assert_int_equal(env.n, 4);
+	assert_true(strv_has(&env, "SILVER_VERSION=devel/" SILVER_VERSION));
+	assert_true(strv_has(&env, "A=two words"));
+	assert_true(strv_has(&env, "AB=1"));
+	assert_true(strv_has(&env, "B=last"));
+	put_file(node.fd, DEVEL_INI, "[environment]\nA-B = 1\n");
+	assert_int_equal(devel_override(&node, &env, &err), -1);
+	assert_string_equal(err.text, "devel.ini:2: 'A-B' is no variable's name");
+}
+
 static void names_are_sorted_and_unique(void **state)
 {
 	autostrv struct strv env = STRV_INIT;
@@ -83,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_promised_variable_is_there),
+		TMP_TEST(a_developers_own_node_overrides),
 		cmocka_unit_test(names_are_sorted_and_unique),
 		cmocka_unit_test(a_directory_that_would_divide_path_is_refused),
 	};
