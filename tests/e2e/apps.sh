@@ -12,7 +12,7 @@ app_repository() {
 }
 
 app_lay() { # DIRECTORY VERSION
-	cp -a "$1/." "$REPO/"
+	[ ! -d "$1" ] || cp -a "$1/." "$REPO/"
 	[ ! -e "$APPS/$APP/make" ] || (cd "$REPO" && "$APPS/$APP/make" "$2")
 	git -C "$REPO" add -A -f
 	git -C "$REPO" commit -q -m "$2"
@@ -31,10 +31,10 @@ form_is_refused() { # PATTERN
 refuses_broken_forms() {
 	af_good=$(git -C "$REPO" rev-parse HEAD)
 	af_live=$(live)
-	for af_form in "$APPS/$APP"/broken/*/; do
-		af_name=$(basename "$af_form")
-		app_lay "${af_form%/}" "$af_name"
-		ok "10 $APP with $af_name is refused for that" form_is_refused "$(cat "$APPS/$APP/broken/$af_name.expected")"
+	for af_expected in "$APPS/$APP"/broken/*.expected; do
+		af_name=$(basename "$af_expected" .expected)
+		app_lay "${af_expected%.expected}" "$af_name"
+		ok "10 $APP with $af_name is refused for that" form_is_refused "$(cat "$af_expected")"
 		git -C "$REPO" reset -q --hard "$af_good"
 		git -C "$REPO" clean -qfdx
 	done

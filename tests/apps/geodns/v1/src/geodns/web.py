@@ -1,8 +1,7 @@
 from webob import Request, Response
 
 import places
-
-VERSION = 1
+from version import VERSION
 
 
 def application(environ, start_response):
