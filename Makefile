@@ -12,6 +12,7 @@ BINDIR     = $(PREFIX)/bin
 LIBEXECDIR = $(PREFIX)/lib/silver
 SHAREDIR   = $(PREFIX)/share/silver
 MANDIR     = $(PREFIX)/share/man
+UNITDIR    = $(PREFIX)/lib/systemd/system
 VERSION   := 0.1.0
 
 # A line per file; V=1 shows the commands.
@@ -38,7 +39,7 @@ OPT = -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 endif
 
 CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. $(PQ_CFLAGS) -include common/banned.h $(OPT) $(WARN) $(HARD) \
-	-DSILVER_VERSION='"$(VERSION)"' $(CFLAGS)
+	-ffile-prefix-map=$(CURDIR)=. -DSILVER_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
 PKGS := libgit2 libdeflate libssh inih libarchive libseccomp libpq libmariadb hiredis sqlite3
@@ -171,6 +172,13 @@ install: all
 	install -m 644 runtime/python/silversupport/*.py $(DESTDIR)$(SHAREDIR)/python/silversupport/
 	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
 	install -m 644 $(B)/app.ini.5 $(DESTDIR)$(MANDIR)/man5/
+	install -d $(DESTDIR)$(UNITDIR)
+	for unit in packaging/*.service; do sed -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $$unit \
+		>$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
+
+# A Debian package, for the release of Debian that it is built on: $(B)/silver_VERSION_ARCH.deb. DEB_VERSION=... names it.
+deb: all
+	@CC='$(CC)' scripts/make-deb $(B) $(VERSION)
 
 # make print-CFLAGS_ALL: for scripts/lint
 print-%:
@@ -180,5 +188,5 @@ clean:
 	rm -rf build build-*
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit e2e check lint bench sweep install clean
+.PHONY: all unit e2e check lint bench sweep install deb clean
 .DELETE_ON_ERROR:

@@ -11,6 +11,7 @@
 #include "receiver/control.h"
 #include "receiver/listener.h"
 #include "receiver/loop.h"
+#include "receiver/notify.h"
 #include "receiver/own_server.h"
 #include "receiver/startup.h"
 #include "runtime/front.h"
@@ -26,7 +27,7 @@ enum {
 	FILES_SPARE = 100,
 };
 
-#define USAGE "usage: silverd --dir DIR [--ssh ADDR:PORT] [--http ADDR:PORT]"
+#define USAGE "usage: silverd --dir DIR [--ssh ADDR:PORT] [--http ADDR:PORT] [--keep-apps | --make]"
 
 static const char help[] = USAGE
 	"\n\n"
@@ -36,6 +37,9 @@ static const char help[] = USAGE
 	"  --ssh ADDR:PORT   where git and ssh connect (default: node.ini, else 127.0.0.1:2222)\n"
 	"  --http ADDR:PORT  where the applications answer (default: node.ini, else "
 	"127.0.0.1:8080)\n"
+	"  --keep-apps       applications are supervised by `silver-exec --dir DIR supervise`, and "
+	"go on\n                    when silverd ends\n"
+	"  --make            make the node, or complete it, and serve nothing\n"
 	"  --version         print the version\n\n"
 	"Port 0 takes any free port. `silver --dir DIR user add NAME < key.pub` lets somebody in.";
 
@@ -56,6 +60,7 @@ struct daemon {
 static void say_ready(void *ctx)
 {
 	struct daemon *d = ctx;
+	autofree char *status = NULL;
 
 	loop_cancel(&d->ready_timer);
 	if (d->ready || d->ending)
@@ -63,6 +68,9 @@ static void say_ready(void *ctx)
 	d->ready = true;
 	printf("silver: ready ssh=%s http=%s\n", d->start.node.ssh, d->start.node.http);
 	fflush(stdout);
+	status = xasprintf("READY=1\nSTATUS=ssh %s, http %s\n", d->start.node.ssh,
+			   d->start.node.http);
+	notify_say(status);
 }
 
 static void stop(void *ctx)
@@ -99,6 +107,7 @@ static void on_signal(void *ctx)
 	}
 	d->ending = true;
 	log_line("ending (signal %u)", info.ssi_signo);
+	notify_say("STOPPING=1\n");
 	listener_close(d->listener);
 	jobs_stop(d->jobs, PUSHES_END_MS, await_sessions, d);
 }
@@ -154,11 +163,14 @@ static int start(struct daemon *d, struct error *err)
 	d->users = users_new(d->users_fd);
 	d->jobs = jobs_new(d->loop, node);
 	d->monitor = monitor_new(d->loop, node, d->users, d->jobs);
+	if (!d->start.ssh_kept)
+		notify_keep(d->start.ssh_fd, "ssh");
 	d->listener = listener_new(d->loop, node, d->monitor, steal_fd(&d->start.ssh_fd),
 				   strbuf_str(&d->start.host_key));
 	if (control_start(&d->control, d->loop, node, d->monitor, err) == -1 ||
 	    listener_start(d->listener, err) == -1)
 		return -1;
+	notify_watchdog(d->loop);
 	loop_timer(d->loop, &d->ready_timer, READY_MS, say_ready, d);
 	jobs_recover(d->jobs, say_ready, d);
 	return 0;
@@ -169,7 +181,8 @@ static int parse_options(int argc, char **argv, struct startup_options *out, str
 	static const struct option longs[] = {
 		{"dir", required_argument, NULL, 'd'},  {"ssh", required_argument, NULL, 's'},
 		{"http", required_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'H'},       {NULL, 0, NULL, 0}};
+		{"help", no_argument, NULL, 'H'},       {"make", no_argument, NULL, 'm'},
+		{"keep-apps", no_argument, NULL, 'k'},  {NULL, 0, NULL, 0}};
 	int c;
 
 	opterr = 0;
@@ -180,6 +193,10 @@ static int parse_options(int argc, char **argv, struct startup_options *out, str
 			out->ssh = optarg;
 		else if (c == 'h')
 			out->http = optarg;
+		else if (c == 'm')
+			out->make = true;
+		else if (c == 'k')
+			out->keep_apps = true;
 		else if (c == 'v')
 			out->print = "silverd " SILVER_VERSION;
 		else if (c == 'H')
@@ -215,7 +232,7 @@ static int end(struct daemon *d, int result, struct error *err)
 	struct error ignored = ERROR_INIT;
 
 	control_close(d->control);
-	if ((result == 0 || (d->tree_started && !d->start.tree_was_alive)) &&
+	if (!d->start.keep_apps && (result == 0 || (d->tree_started && !d->start.tree_was_alive)) &&
 	    s6_tree_stop(&d->start.node, result == 0 ? err : &ignored) == -1 && result == 0)
 		result = error_prefix(err, "stopping the apps");
 	startup_release(&d->start);
@@ -235,6 +252,8 @@ int main(int argc, char **argv)
 		puts(options.print);
 		return 0;
 	}
+	if (options.make)
+		return startup_make(&options, &err) == -1 ? error_report(&err) : 0;
 	if (startup_prepare(&d.start, &options, &err) == -1)
 		return error_report(&err);
 	d.loop = loop_new();

@@ -10,11 +10,18 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "receiver/errand.h"
+#include "receiver/notify.h"
 
 #define SSH_DEFAULT  "127.0.0.1:2222"
 #define HTTP_DEFAULT "127.0.0.1:8080"
 
-enum { KEYGEN_MS = 20000, NODE_MS = 60000, HOST_KEY_MAX = 8192 };
+enum {
+	KEYGEN_MS = 20000,
+	NODE_MS = 60000,
+	HOST_KEY_MAX = 8192,
+	TREE_MS = 60000, /* until what supervises the apps must be there */
+	POLL_MS = 20,
+};
 
 /* Programs of the system that a node uses, and the packages that have them. */
 static const struct {
@@ -213,9 +220,24 @@ static int bind_one(char **setting, const char *what, int *out, struct error *er
 	return 0;
 }
 
+static int await_tree(const struct node *node, struct error *err)
+{
+	for (int64_t deadline = clock_ms() + TREE_MS; !tree_is_alive(node); usleep(POLL_MS * 1000))
+		if (clock_ms() >= deadline)
+			return error_set(err, E_SYSTEM,
+					 "--keep-apps: nothing supervises '%s/run/service': "
+					 "systemctl start silver-apps",
+					 node->dir);
+	return 0;
+}
+
 static int bind_addresses(struct startup *s, const char *last_http, struct error *err)
 {
-	if (bind_one(&s->node.ssh, "ssh", &s->ssh_fd, err) == -1)
+	s->ssh_fd = s->node.ssh ? notify_take(s->node.ssh) : -1;
+	s->ssh_kept = s->ssh_fd != -1;
+	if (!s->ssh_kept && bind_one(&s->node.ssh, "ssh", &s->ssh_fd, err) == -1)
+		return -1;
+	if (s->keep_apps && await_tree(&s->node, err) == -1)
 		return -1;
 	s->tree_was_alive = tree_is_alive(&s->node);
 	if (s->tree_was_alive && last_http && s->node.http &&
@@ -330,20 +352,29 @@ static int check_options(const struct startup_options *o, struct error *err)
 	return 0;
 }
 
-static int prepare(struct startup *s, const struct startup_options *o, struct error *err)
+/* The directory, ours alone, with its node.ini. */
+static int take_directory(struct startup *s, const struct startup_options *o, int *dir_fd,
+			  struct error *err)
 {
 	autofree char *hooks = proc_program("hooks/post-receive");
-	autofree char *last_http = NULL;
-	autoclose int dir_fd = -1;
-	struct error ignored = ERROR_INIT;
 
 	if (check_options(o, err) == -1 || check_programs(err) == -1 ||
 	    check_passable(hooks, "silver's own program",
 			   "install silver (`make install`) and run the installed one", err) == -1)
 		return -1;
-	if (open_dir(o->dir, &dir_fd, err) == -1 ||
-	    take_lock(dir_fd, o->dir, &s->lock_fd, err) == -1 ||
-	    ensure_node_ini(dir_fd, o, err) == -1)
+	if (open_dir(o->dir, dir_fd, err) == -1 ||
+	    take_lock(*dir_fd, o->dir, &s->lock_fd, err) == -1)
+		return -1;
+	return ensure_node_ini(*dir_fd, o, err);
+}
+
+static int prepare(struct startup *s, const struct startup_options *o, struct error *err)
+{
+	autofree char *last_http = NULL;
+	autoclose int dir_fd = -1;
+	struct error ignored = ERROR_INIT;
+
+	if (take_directory(s, o, &dir_fd, err) == -1)
 		return -1;
 	last_http = take_last_http(dir_fd, &ignored);
 	if (node_open(&s->node, o->dir, err) == -1)
@@ -356,10 +387,32 @@ static int prepare(struct startup *s, const struct startup_options *o, struct er
 	return read_host_key(s, err);
 }
 
+static struct startup nothing(void)
+{
+	return (struct startup){
+		.node.fd = -1, .lock_fd = -1, .ssh_fd = -1, .http_fd = -1, .host_key = STRBUF_INIT};
+}
+
+int startup_make(const struct startup_options *options, struct error *err)
+{
+	struct startup s = nothing();
+	autoclose int dir_fd = -1;
+	int r = take_directory(&s, options, &dir_fd, err);
+
+	if (r == 0 && (node_open(&s.node, options->dir, err) == -1 ||
+		       make_node(&s.node, err) == -1 || read_host_key(&s, err) == -1))
+		r = -1;
+	if (r == -1 && err->code == E_BUSY)
+		r = 0;
+	s.keep_apps = true; /* what runs there is not ours */
+	startup_release(&s);
+	return r;
+}
+
 int startup_prepare(struct startup *out, const struct startup_options *options, struct error *err)
 {
-	*out = (struct startup){
-		.node.fd = -1, .lock_fd = -1, .ssh_fd = -1, .http_fd = -1, .host_key = STRBUF_INIT};
+	*out = nothing();
+	out->keep_apps = options->keep_apps;
 	if (prepare(out, options, err) == 0)
 		return 0;
 	startup_release(out);
@@ -371,9 +424,10 @@ void startup_release(struct startup *s)
 	struct error ignored = ERROR_INIT;
 	autoclose int run_fd = -1;
 
+	/* where nginx answers is asked again by who takes it over */
 	if (s->node.fd != -1 && fs_open_dir(s->node.fd, "run", &run_fd, &ignored) == 0 &&
 	    (fs_unlink(run_fd, "control", &ignored) == -1 ||
-	     fs_unlink(run_fd, "node.ini", &ignored) == -1))
+	     (!s->keep_apps && fs_unlink(run_fd, "node.ini", &ignored) == -1)))
 		log_line("%s", ignored.text);
 	fd_close(&s->ssh_fd);
 	fd_close(&s->http_fd);

@@ -7,15 +7,19 @@
 struct startup_options {
 	const char *dir, *ssh, *http; /* addresses: NULL: as in node.ini */
 	const char *print;            /* only this */
+	bool make;                    /* the node, and no more */
+	bool keep_apps;               /* see silverd(8) */
 };
 
 struct startup {
 	struct node node; /* ssh and http are what is really used: no port 0 */
 	int lock_fd;      /* held: one silverd per directory */
-	int ssh_fd;       /* bound, not listening */
-	int http_fd;      /* bound, so that nobody takes the port until nginx has it; -1: nginx runs
-			     already */
-	bool tree_was_alive;    /* a silverd was killed, and its apps still run */
+	int ssh_fd;       /* bound; listening, if systemd kept it for us */
+	bool ssh_kept;
+	int http_fd; /* bound, so that nobody takes the port until nginx has it; -1: nginx runs
+			already */
+	bool tree_was_alive;    /* its apps run already: a silverd was killed, or keeps them */
+	bool keep_apps;         /* they go on when we end */
 	struct strbuf host_key; /* text of the private key */
 };
 
@@ -23,5 +27,9 @@ struct startup {
  * has the directory. */
 MUST_CHECK int startup_prepare(struct startup *out, const struct startup_options *options,
 			       struct error *err);
+/* Directory, node.ini, users and host key, where they are missing. One that a silverd runs has
+ * them.
+ */
+MUST_CHECK int startup_make(const struct startup_options *options, struct error *err);
 /* What only a running silverd leaves behind is removed. */
 void startup_release(struct startup *s);

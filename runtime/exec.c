@@ -15,6 +15,7 @@
 #include "runtime/launch.h"
 #include "runtime/port.h"
 #include "runtime/runner.h"
+#include "runtime/s6.h"
 #include "runtime/server.h"
 
 #define SERVICE_DIR "/run/service/"
@@ -317,10 +318,32 @@ static int run_command(char **argv, struct error *err)
 	return rc;
 }
 
+/* silver-exec --dir DIR supervise: becomes the supervisor of the node's processes. */
+static int run_supervisor(const char *dir, struct error *err)
+{
+	char *const envp[] = {(char[]){"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}, NULL};
+	autostrv struct strv argv = STRV_INIT;
+	struct node node;
+	int rc;
+
+	if (node_open(&node, dir, err) == -1)
+		return -1;
+	rc = s6_tree_prepare(&node, &argv, err);
+	if (rc == 0 && fchdir(node.fd) == -1)
+		rc = error_sys(err, errno, "cannot enter '%s'", node.dir);
+	if (rc == 0) {
+		execvpe(argv.v[0], strv_argv(&argv), envp);
+		rc = error_sys(err, errno, "cannot run '%s'", argv.v[0]);
+	}
+	node_release(&node);
+	return rc;
+}
+
 static int usage(struct error *err)
 {
 	return error_set(err, E_USAGE,
-			 "usage: silver-exec --dir DIR APP current|RELEASE -- COMMAND...");
+			 "usage: silver-exec --dir DIR APP current|RELEASE -- COMMAND...\n"
+			 "       silver-exec --dir DIR supervise");
 }
 
 int main(int argc, char **argv)
@@ -335,6 +358,8 @@ int main(int argc, char **argv)
 		rc = finish_service(argv, &err);
 	else if (argc >= 2 && str_starts(argv[1], "port"))
 		rc = port_main(argc, argv, &err);
+	else if (argc == 4 && strcmp(argv[1], "--dir") == 0 && strcmp(argv[3], "supervise") == 0)
+		rc = run_supervisor(argv[2], &err);
 	else if (argc >= 7 && strcmp(argv[1], "--dir") == 0 && strcmp(argv[5], "--") == 0)
 		rc = run_command(argv, &err);
 	else

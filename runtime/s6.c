@@ -393,13 +393,26 @@ static bool svscan_is_alive(int scan_fd, const char *name)
 	return tree_is_alive(scan_fd);
 }
 
+static int svscan_argv(struct strv *argv, struct error *err)
+{
+	struct rlimit files = {0, 0};
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+		return error_sys(err, errno, "cannot read the limit of open files");
+	strv_add(argv, "s6-softlimit");
+	strv_addf(argv, "-o%llu",
+		  (unsigned long long)(files.rlim_max < OPEN_FILES ? files.rlim_max : OPEN_FILES));
+	strv_add(argv, "s6-svscan");
+	strv_add(argv, "-c" SERVICES_MAX);
+	strv_add(argv, SERVICE_DIR);
+	return 0;
+}
+
 /* s6-svscan in a session of its own: Ctrl-C at silverd's terminal is silverd's alone to act on. It
  * writes to a file, since it must outlive silverd and whatever read silverd's output. */
 static int start_svscan(const struct node *node, struct error *err)
 {
-	struct rlimit files = {0, 0};
 	autoclose int log_fd = -1;
-	autofree char *open_files = NULL;
 	char *const envp[] = {(char[]){"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}, NULL};
 	autostrv struct strv argv = STRV_INIT;
 	struct proc_spec spec = {.path = "s6-softlimit",
@@ -409,19 +422,10 @@ static int start_svscan(const struct node *node, struct error *err)
 				 .new_session = true};
 	pid_t pid;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
-		return error_sys(err, errno, "cannot read the limit of open files");
-	if (fs_open(node->fd, "log/s6.log", O_WRONLY | O_APPEND | O_CREAT, 0640, &log_fd, err) ==
-	    -1)
+	if (svscan_argv(&argv, err) == -1 ||
+	    fs_open(node->fd, "log/s6.log", O_WRONLY | O_APPEND | O_CREAT, 0640, &log_fd, err) ==
+		    -1)
 		return -1;
-	open_files = xasprintf(
-		"-o%llu",
-		(unsigned long long)(files.rlim_max < OPEN_FILES ? files.rlim_max : OPEN_FILES));
-	strv_add(&argv, "s6-softlimit");
-	strv_add(&argv, open_files);
-	strv_add(&argv, "s6-svscan");
-	strv_add(&argv, "-c" SERVICES_MAX);
-	strv_add(&argv, SERVICE_DIR);
 	spec.argv = strv_argv(&argv);
 	spec.out = spec.err = log_fd;
 	return proc_start(&spec, &pid, err); /* a child of silverd for as long as silverd lives */
@@ -494,6 +498,21 @@ static int adopt_tree(const struct node *node, int scan_fd, struct error *err)
 	if (!is_own_supervised(scan_fd, "nginx"))
 		return 0;
 	return command(node, "s6-svc", "-h", "nginx", err);
+}
+
+int s6_tree_prepare(const struct node *node, struct strv *argv, struct error *err)
+{
+	autoclose int run_fd = -1, scan_fd = -1;
+
+	if (fs_open_dir(node->fd, "run", &run_fd, err) == -1 ||
+	    fs_ensure_dir(run_fd, "service", 0755, &scan_fd, err) == -1)
+		return -1;
+	if (tree_is_alive(scan_fd))
+		return error_set(err, E_BUSY, "'%s/" SERVICE_DIR "' is supervised already",
+				 node->dir);
+	if (clear_dead_tree(node, scan_fd, err) == -1)
+		return -1;
+	return svscan_argv(argv, err);
 }
 
 int s6_tree_start(const struct node *node, struct error *err)

@@ -15,6 +15,10 @@
  * killed, not it) is kept and its nginx reloaded; the remains of a dead one are ended first. Needs
  * DIR/run/nginx.conf (front.h). */
 MUST_CHECK int s6_tree_start(const struct node *node, struct error *err);
+/* For who becomes the supervisor itself, as a unit of systemd: clears what a dead tree left; `argv`
+ * is then to be executed in DIR. The tree is empty: silverd adds nginx and the apps. E_BUSY: one is
+ * alive. */
+MUST_CHECK int s6_tree_prepare(const struct node *node, struct strv *argv, struct error *err);
 /* Ends this tree, waits until every process of it is gone: services get SIGTERM, SIGKILL after some
  * seconds. */
 MUST_CHECK int s6_tree_stop(const struct node *node, struct error *err);
