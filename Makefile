@@ -50,8 +50,8 @@ $(error missing libraries: $(MISSING); `scripts/install-deps build` installs the
 endif
 endif
 pc = $(shell pkg-config --libs $(1))
-# the one library whose header is in a directory of its own
-PQ_CFLAGS := $(subst -I,-isystem ,$(shell pkg-config --cflags libpq))
+# libraries whose headers are in directories of their own
+PQ_CFLAGS := $(patsubst -I%,-isystem%,$(filter-out %/hiredis,$(filter -I%,$(shell pkg-config --cflags libpq libmariadb))))
 
 # One archive per folder; a program links the archives it may include, and the libraries at home there.
 FOLDERS  = common runtime services buildless hooks receiver cli
@@ -64,7 +64,7 @@ LIB_SERVICES  = $(call archive,services) $(LIB_COMMON)
 LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES) $(call pc,libgit2 libdeflate)
 LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_SERVICES)
-PC_SERVICES   = $(call pc,libpq sqlite3)
+PC_SERVICES   = $(call pc,libpq libmariadb hiredis sqlite3)
 
 PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
@@ -109,9 +109,11 @@ $(call archive,$(1)): $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rule,$(f))))
 
+# macros of this header name what common/banned.h poisons
+FIRST_services/mysql = -include mysql.h
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call Q,CC    $<)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call Q,CC    $<)$(CC) $(FIRST_$*) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # what runs behind the decision never needs libgit2, but for a push that nothing was staged for
 HOOK_proc-receive = silver-activate

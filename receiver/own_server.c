@@ -20,6 +20,9 @@
 #define MAKE_MS    280000
 #define READY_MS   130000
 #define ANSWER_MAX (1 << 20)
+#define PORT_MIN   20000
+#define PORT_MAX   32000
+#define PORT_TRIES 100
 
 static int make_id(int fd, struct error *err)
 {
@@ -166,22 +169,41 @@ static int make_data(const struct node *node, int server_fd, const char *name,
 		return 0;
 	if (fs_remove_tree(server_fd, "data.new", err) == -1 ||
 	    make_user_dir(server_fd, "data.new", user, err) == -1 ||
-	    own_server_call(node, &call, err) == -1)
+	    own_server_call(node, &call, err) == -1 || fs_sync_all(server_fd, err) == -1)
 		return -1;
 	return fs_rename_sync(server_fd, "data.new", server_fd, "data", err);
+}
+
+/* Below the ports that the kernel gives to whoever asks for any: nobody takes it while the server
+ * is down. */
+static int free_port(unsigned *out, struct error *err)
+{
+	for (int left = PORT_TRIES; left > 0; left--) {
+		uint32_t any = 0;
+		autofree char *text = NULL;
+		union address address;
+		autoclose int fd = -1;
+
+		if (getrandom(&any, sizeof(any), 0) != sizeof(any))
+			return error_sys(err, errno, "cannot choose a port");
+		*out = PORT_MIN + any % (PORT_MAX - PORT_MIN);
+		text = xasprintf("127.0.0.1:%u", *out);
+		if (address_bind(text, "service", &address, &fd, err) == 0)
+			return 0;
+	}
+	return -1;
 }
 
 static int write_port(int server_fd, const char *name, struct error *err)
 {
 	autofree char *text = NULL;
-	union address address;
-	autoclose int fd = -1;
+	unsigned port = 0;
 
 	if (!server_wants_port(name) || fs_exists(server_fd, "port"))
 		return 0;
-	if (address_bind("127.0.0.1:0", name, &address, &fd, err) == -1)
+	if (free_port(&port, err) == -1)
 		return -1;
-	text = xasprintf("%u", address_port(&address));
+	text = xasprintf("%u", port);
 	return fs_replace_file(server_fd, "port", text, strlen(text), 0644, err);
 }
 

@@ -8,7 +8,9 @@
 static const struct service services[] = {
 	{"postgresql", "postgresql", "postgresql", false, "a database of PostgreSQL"},
 	{"postgis", "postgresql", "postgresql", false, "the same with the extension PostGIS"},
+	{"mysql", "mysql", "mysql", false, "a database of MariaDB"},
 	{"sqlite", "sqlite", NULL, true, "a database file of SQLite"},
+	{"redis", "redis", "redis", false, "a prefix of keys in Redis"},
 	{"files", "files", NULL, true, "a directory for the app's own files"},
 	{"writable_root", "writable_root", NULL, true, "a directory whose files are served"},
 };
@@ -17,8 +19,6 @@ static const struct service services[] = {
 static const struct {
 	const char *name, *advice;
 } others[] = {
-	{"mysql", "it is not available in this version of Silver"},
-	{"redis", "it is not available in this version of Silver"},
 	{"couchdb", "it is not available in this version of Silver"},
 	{"mongodb", "it is not available in this version of Silver"},
 	{"nfs", "it is not available in this version of Silver"},

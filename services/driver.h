@@ -45,8 +45,8 @@ struct service_driver {
 	int (*ready)(const struct node *node, struct error *err);
 };
 
-extern const struct service_driver postgresql_driver, sqlite_driver, files_driver,
-	writable_root_driver;
+extern const struct service_driver postgresql_driver, mysql_driver, sqlite_driver, redis_driver,
+	files_driver, writable_root_driver;
 
 /* 32 hex digits that nobody can guess. The caller frees. */
 char *service_new_password(void);

@@ -7,11 +7,12 @@
 #include <unistd.h>
 #include "common/fs.h"
 #include "common/proc.h"
+#include "services/driver.h"
 
-#define MAKE_MS        240000
-#define SOCKET         ".s.PGSQL.5432" /* the longest name of a socket that any of them has */
-#define POSTGRES       "/usr/lib/postgresql"
-#define POSTGRES_ADMIN "silver-admin" /* no app is called so: theirs have no dash */
+#define MAKE_MS  240000
+#define SOCKET   ".s.PGSQL.5432" /* the longest name of a socket that any of them has */
+#define POSTGRES "/usr/lib/postgresql"
+#define ADMIN    "silver-admin" /* no app is called so: theirs have no dash */
 
 struct server {
 	const char *name, *user, *package;
@@ -95,7 +96,7 @@ static int put(const char *dir, const char *name, const char *text, struct error
 /* Its user is its administrator, by the socket and without a password; all others have one. */
 static int make_postgresql(const struct server_place *place, struct error *err)
 {
-	static const char hba[] = "local all \"" POSTGRES_ADMIN "\" peer map=silver\n"
+	static const char hba[] = "local all \"" ADMIN "\" peer map=silver\n"
 				  "local all all scram-sha-256\n";
 	autofree char *program = xasprintf("%s/initdb", place->programs);
 	autofree char *fresh = xasprintf("%s.new", place->data);
@@ -106,12 +107,12 @@ static int make_postgresql(const struct server_place *place, struct error *err)
 	if (!user)
 		return error_set(err, E_SYSTEM, "user %u has no name in /etc/passwd",
 				 (unsigned)geteuid());
-	ident = xasprintf("silver \"%s\" " POSTGRES_ADMIN "\n", user->pw_name);
+	ident = xasprintf("silver \"%s\" " ADMIN "\n", user->pw_name);
 	strv_add(&words, program);
 	strv_add(&words, "-D");
 	strv_add(&words, fresh);
 	strv_add(&words, "-U");
-	strv_add(&words, POSTGRES_ADMIN);
+	strv_add(&words, ADMIN);
 	strv_add(&words, "--encoding=UTF8");
 	strv_add(&words, "--locale=C.UTF-8");
 	strv_add(&words, "--auth-local=peer");
@@ -135,9 +136,92 @@ static void command_postgresql(const struct server_place *place, struct strv *wo
 	strv_add(words, "port=5432");
 }
 
+/* Redis */
+
+/* Its administrator has a password, since whoever reaches the port could name that user. */
+static int make_redis(const struct server_place *place, struct error *err)
+{
+	autofree char *fresh = xasprintf("%s.new", place->data);
+	autofree char *password = service_new_password();
+	autofree char *users = xasprintf("user default off\n"
+					 "user " ADMIN " on >%s ~* &* +@all\n",
+					 password);
+
+	if (put(fresh, "users.acl", users, err) == -1)
+		return -1;
+	return put(fresh, "admin", password, err);
+}
+
+static char *find_redis(const struct node *node)
+{
+	(void)node;
+	return is_program("/usr/bin", "redis-server") ? xstrdup("/usr/bin") : NULL;
+}
+
+static void command_redis(const struct server_place *place, struct strv *words)
+{
+	strv_add(words, "SIGTERM");
+	strv_addf(words, "%s/redis-server", place->programs);
+	strv_add(words, "--bind");
+	strv_add(words, "127.0.0.1");
+	strv_add(words, "--port");
+	strv_addf(words, "%u", place->port);
+	strv_add(words, "--dir");
+	strv_add(words, place->data);
+	strv_add(words, "--aclfile");
+	strv_addf(words, "%s/users.acl", place->data);
+	strv_add(words, "--appendonly");
+	strv_add(words, "yes");
+}
+
+/* MariaDB */
+
+static char *find_mariadb(const struct node *node)
+{
+	(void)node;
+	return is_program("/usr/sbin", "mariadbd") && is_program("/usr/bin", "mariadb-install-db")
+		       ? xstrdup("/usr/sbin")
+		       : NULL;
+}
+
+static int make_mariadb(const struct server_place *place, struct error *err)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	autostrv struct strv words = STRV_INIT;
+
+	if (!user)
+		return error_set(err, E_SYSTEM, "user %u has no name in /etc/passwd",
+				 (unsigned)geteuid());
+	strv_add(&words, "/usr/bin/mariadb-install-db");
+	strv_add(&words, "--no-defaults");
+	strv_addf(&words, "--datadir=%s.new", place->data);
+	strv_add(&words, "--auth-root-authentication-method=socket");
+	strv_addf(&words, "--auth-root-socket-user=%s", user->pw_name);
+	strv_add(&words, "--skip-test-db");
+	strv_add(&words, "--skip-name-resolve");
+	return run(&words, err);
+}
+
+static void command_mariadb(const struct server_place *place, struct strv *words)
+{
+	strv_add(words, "SIGTERM");
+	strv_addf(words, "%s/mariadbd", place->programs);
+	strv_add(words, "--no-defaults");
+	strv_addf(words, "--datadir=%s", place->data);
+	strv_addf(words, "--socket=%s/s", place->run);
+	strv_addf(words, "--pid-file=%s/pid", place->run);
+	strv_add(words, "--bind-address=127.0.0.1");
+	strv_addf(words, "--port=%u", place->port);
+	strv_add(words, "--skip-name-resolve");
+	strv_add(words, "--character-set-server=utf8mb4");
+}
+
 static const struct server servers[] = {
 	{"postgresql", "silver-postgres", "postgresql", false, find_postgresql, make_postgresql,
 	 command_postgresql},
+	{"redis", "silver-redis", "redis-server", true, find_redis, make_redis, command_redis},
+	{"mysql", "silver-mysql", "mariadb-server", true, find_mariadb, make_mariadb,
+	 command_mariadb},
 };
 
 static const struct server *server_named(const char *name)

@@ -20,10 +20,8 @@
 #define POLL_MS   50
 
 static const struct service_driver *const drivers[] = {
-	&postgresql_driver,
-	&sqlite_driver,
-	&files_driver,
-	&writable_root_driver,
+	&postgresql_driver, &mysql_driver, &sqlite_driver,
+	&redis_driver,      &files_driver, &writable_root_driver,
 };
 
 static const struct service_driver *driver_named(const char *name)
