@@ -159,6 +159,15 @@ static unsigned seen_before(struct parse *p, const char *section, const struct p
 	return 0;
 }
 
+/* Was a continuation line meant to be a key of its own? */
+static bool is_stray_key(const struct key *key, const char *line)
+{
+	autofree char *word = xstrndup(line, strcspn(line, " \t=\n"));
+
+	return appini_looks_like_key(line) &&
+	       (!(key->flags & KEY_ASSIGNS) || appini_find_key(PRODUCTION, word));
+}
+
 /* False where the value's shape is wrong: nothing there, or more lines than the key takes. */
 static bool check_shape(struct parse *p, unsigned line, const struct key *key, const char *value)
 {
@@ -168,7 +177,7 @@ static bool check_shape(struct parse *p, unsigned line, const struct key *key, c
 	for (unsigned nth = 1; next; next = strchr(next + 1, '\n'), nth++) {
 		autofree char *v = appini_shown(next + 1, strcspn(next + 1, "\n"));
 
-		if (appini_looks_like_key(next + 1))
+		if (is_stray_key(key, next + 1))
 			appini_refuse(p, appini_continuation_line(p, line, nth),
 				      "'%s' is indented, so it is read as part of '%s' in line %u; "
 				      "remove the blanks before it",
@@ -294,6 +303,11 @@ void appini_release(struct appini *ini)
 	strv_free_p(&ini->packages);
 	services_release(&ini->services);
 	strv_free_p(&ini->package_lines);
+	strv_free_p(&ini->config.required);
+	strv_free_p(&ini->config.defaults);
+	free(ini->config.default_dir);
+	free(ini->config.template_dir);
+	free(ini->config.checker);
 	*ini = (struct appini){0};
 }
 

@@ -27,6 +27,15 @@ struct appini_services {
 	size_t n;
 };
 
+struct appini_config {                    /* config.* */
+	bool anything;                    /* required = true: whatever it is */
+	struct strv required;             /* names of variables and of files */
+	struct strv defaults;             /* NAME=VALUE, each name perhaps twice: the last counts */
+	char *default_dir, *template_dir; /* directories of the tree; NULL: absent */
+	char *checker;                    /* "module:function" */
+	unsigned required_line, default_line, template_line, checker_line; /* 0: absent */
+};
+
 struct appini {
 	char *app_name; /* NULL: absent */
 	struct runspec run;
@@ -35,6 +44,7 @@ struct appini {
 	struct strv packages;                   /* sorted, each once */
 	struct appini_services services;        /* in their order, each name once */
 	struct strv package_lines;              /* "NAME LINE" for each of them */
+	struct appini_config config;
 	unsigned runner_line, php_root_line, packages_line, location_line; /* 0: absent */
 };
 

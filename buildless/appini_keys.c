@@ -207,12 +207,6 @@ static void take_service(struct parse *p, const struct place *at, const char *va
 	s->v[s->n++] = (struct appini_service){steal_ptr(&name), xstrdup(value), at->line};
 }
 
-static void is_for_later(struct parse *p, const struct place *at, const char *advice)
-{
-	appini_refuse(p, at->line, "'%s' is not available in this version of Silver: %s", at->name,
-		      advice);
-}
-
 static void is_legacy(struct parse *p, const struct place *at, const char *advice)
 {
 	appini_warn(p, at->line, "'%s' has no effect: %s", at->name, advice);
@@ -241,10 +235,18 @@ const struct key appini_production_keys[] = {
 	{"packages", take_packages, NULL,
 	 "Debian packages that the app needs; the node installs what is missing.", KEY_LINES},
 
+	{"config.required", appini_take_config_required, NULL,
+	 "Variables and files that `silver config` must have set; or true: anything.", KEY_LINES},
+	{"config.default", appini_take_config_default, NULL,
+	 "NAME=VALUE lines for what is not set; a directory, where no file was put.",
+	 KEY_LINES | KEY_ASSIGNS},
+	{"config.template", appini_take_config_template, NULL,
+	 "The directory that `silver create-config` copies.", 0},
+	{"config.checker", appini_take_config_checker, NULL,
+	 "module:function, called with the configuration's directory; it may raise.", 0},
 	{"service.php", NULL, is_legacy, "'platform' says what runs the app", 0},
 	{"service.", take_service, NULL, "Asks for the service NAME: postgresql, postgis, ...",
 	 KEY_MAY_BE_EMPTY},
-	{"config.", NULL, is_for_later, "apps have no configuration yet; remove it", 0},
 
 	{"version", NULL, is_legacy, "the releases are numbered by the node; remove it", 0},
 	{"default_host", NULL, is_legacy, "'default_location' replaces it", 0},

@@ -29,6 +29,7 @@ struct place {
 enum {
 	KEY_LINES = 1,        /* takes several lines */
 	KEY_MAY_BE_EMPTY = 2, /* "service.files =" */
+	KEY_ASSIGNS = 4,      /* takes several lines that may be NAME=VALUE */
 };
 
 struct key {
@@ -64,5 +65,10 @@ unsigned appini_continuation_line(const struct parse *p, unsigned line, unsigned
 unsigned appini_section_line(const struct parse *p, unsigned line);
 /* Whether a continuation line was meant to be a key of its own: "key = value". */
 bool appini_looks_like_key(const char *line);
+/* appini_config.c */
+void appini_take_config_required(struct parse *p, const struct place *at, const char *value);
+void appini_take_config_default(struct parse *p, const struct place *at, const char *value);
+void appini_take_config_template(struct parse *p, const struct place *at, const char *value);
+void appini_take_config_checker(struct parse *p, const struct place *at, const char *value);
 /* What is wrong with a command by its text alone, as a sentence, or NULL. The caller frees. */
 char *appini_command_problem(const char *command);

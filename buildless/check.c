@@ -2,6 +2,7 @@
 
 #include <strings.h>
 #include "buildless/check_appini.h"
+#include "buildless/config_rules.h"
 #include "buildless/equip.h"
 #include "buildless/links.h"
 #include "buildless/release.h"
@@ -218,6 +219,20 @@ static int live_tree(const struct app *app, char tree[OID_HEX], struct relocatio
 	return 0;
 }
 
+/* Against what the release would have: that of the live one. */
+static int check_config(const struct app *app, const struct appini *ini, struct strv *errors,
+			struct error *err)
+{
+	autoconfig struct config config = CONFIG_INIT;
+
+	if (!ini->config.anything && ini->config.required.n == 0)
+		return 0;
+	if (config_read_live(app, &config, err) == -1)
+		return -1;
+	config_check_required(app, &ini->config, &config, errors);
+	return 0;
+}
+
 int check_commit(struct repo *repo, const struct app *app, const char *oid, struct appini *ini,
 		 struct check_report *report, struct error *err)
 {
@@ -236,6 +251,8 @@ int check_commit(struct repo *repo, const struct app *app, const char *oid, stru
 	result = run_checks(&c, app, live, known ? &relocation : NULL, ini, report, err);
 	if (result == 0)
 		result = equip_check(app, ini, &report->errors, err);
+	if (result == 0)
+		result = check_config(app, ini, &report->errors, err);
 	if (result == 0)
 		report->no_room = space_problem(app, commit.tree, &c.need);
 	repo_commit_release(&commit);

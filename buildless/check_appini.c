@@ -113,18 +113,29 @@ static int check_runner(struct reading *c, const struct appini *ini, struct erro
 	return ini->run.runner ? check_runner_module(c, ini, err) : 0;
 }
 
-static int check_php_root(struct reading *c, const struct appini *ini, struct error *err)
+/* path: NULL where the key is absent. */
+static int check_dir(struct reading *c, unsigned line, const char *key, const char *path,
+		     struct error *err)
 {
 	enum repo_entry_kind kind = REPO_ENTRY_TREE;
 	int there;
 
-	if (!ini->run.php_root)
+	if (!path)
 		return 0;
-	there = check_path(c, ini->php_root_line, "php_root", ini->run.php_root, &kind, err);
+	there = check_path(c, line, key, path, &kind, err);
 	if (there == 1 && kind != REPO_ENTRY_TREE)
-		strv_addf(c->errors, "app.ini:%u: php_root '%s' is no directory",
-			  ini->php_root_line, ini->run.php_root);
+		strv_addf(c->errors, "app.ini:%u: %s '%s' is no directory", line, key, path);
 	return there == -1 ? -1 : 0;
+}
+
+static int check_dirs(struct reading *c, const struct appini *ini, struct error *err)
+{
+	const struct appini_config *config = &ini->config;
+
+	if (check_dir(c, ini->php_root_line, "php_root", ini->run.php_root, err) == -1 ||
+	    check_dir(c, config->default_line, "config.default", config->default_dir, err) == -1)
+		return -1;
+	return check_dir(c, config->template_line, "config.template", config->template_dir, err);
 }
 
 /* A program with a '/' in its name is one of the tree (or of the node, when it starts with one). */
@@ -246,7 +257,7 @@ int check_appini(struct repo *repo, const struct app *app, const char *tree, str
 	if (appini_parse(ini, app->name, strbuf_str(&text), text.len, c->errors, c->warnings))
 		return 0;
 	check_available(c, ini);
-	if (check_runner(c, ini, err) == -1 || check_php_root(c, ini, err) == -1 ||
+	if (check_runner(c, ini, err) == -1 || check_dirs(c, ini, err) == -1 ||
 	    check_commands(c, ini, err) == -1)
 		return -1;
 	return packages_check(app, ini, c->errors, packages, err);

@@ -2,9 +2,11 @@
  * app's owner, in the environment of docs/CONTRACT.md. */
 #include <signal.h>
 #include "buildless/app.h"
+#include "buildless/config_verbs.h"
 #include "buildless/report.h"
 #include "buildless/verbs.h"
 #include "common/lock.h"
+#include "common/words.h"
 
 enum { /* what main() sets up before the verb */
        NEED_REPO = 1,
@@ -15,28 +17,44 @@ enum { /* what main() sets up before the verb */
 static const struct verb {
 	const char *name;
 	verb_fn run;
+	verb_fn read; /* its words and its input, before the lock is taken; may be NULL */
 	unsigned needs;
 	const char *args, *help;
 } verbs[] = {
-	{"status", verb_status, 0, "[--json]", "what is live"},
-	{"releases", verb_releases, 0, "[--json]", "the releases that are kept"},
-	{"rollback", verb_rollback, NEED_REPO | NEED_LOCK | TELL_LIVE, "[RELEASE]",
+	{"status", verb_status, NULL, 0, "[--json]", "what is live"},
+	{"releases", verb_releases, NULL, 0, "[--json]", "the releases that are kept"},
+	{"rollback", verb_rollback, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "[RELEASE]",
 	 "make the previous release live, or RELEASE"},
-	{"activate", verb_activate, NEED_REPO | NEED_LOCK | TELL_LIVE, "RELEASE",
+	{"activate", verb_activate, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "RELEASE",
 	 "make a kept release live"},
-	{"redeploy", verb_redeploy, NEED_REPO | NEED_LOCK | TELL_LIVE, "",
+	{"redeploy", verb_redeploy, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "",
 	 "make a new release of the live commit"},
-	{"branch", verb_branch, NEED_REPO | NEED_LOCK | TELL_LIVE, "[BRANCH]",
+	{"branch", verb_branch, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "[BRANCH]",
 	 "show or set the branch whose pushes are deployed"},
-	{"logs", verb_logs, 0, "[-f] [-n LINES] [--release RELEASE]",
+	{"logs", verb_logs, NULL, 0, "[-f] [-n LINES] [--release RELEASE]",
 	 "what the app's processes wrote"},
-	{"verify", verb_verify, NEED_REPO, "[--release RELEASE | --all] [--repair] [--json]",
+	{"verify", verb_verify, NULL, NEED_REPO, "[--release RELEASE | --all] [--repair] [--json]",
 	 "compare files with their commit"},
-	{"fsck", verb_fsck, NEED_LOCK, "[--json]",
+	{"fsck", verb_fsck, NULL, NEED_LOCK, "[--json]",
 	 "do names, records, refs, slots and links agree"},
-	{"recover", verb_recover, NEED_REPO | NEED_LOCK, "",
+	{"recover", verb_recover, NULL, NEED_REPO | NEED_LOCK, "",
 	 "make the deploy branch and the live release agree"},
-	{"settle", verb_settle, NEED_REPO | NEED_LOCK, "", "what is left to do behind a push"},
+	{"settle", verb_settle, NULL, NEED_REPO | NEED_LOCK, "",
+	 "what is left to do behind a push"},
+	{"config set", verb_config_set, config_read_set, NEED_REPO | NEED_LOCK | TELL_LIVE,
+	 "NAME=VALUE... | NAME < VALUE | < FILE", "set variables of the app's environment"},
+	{"config unset", verb_config_unset, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "NAME...",
+	 "take variables away"},
+	{"config load", verb_config_load, config_read_load, NEED_REPO | NEED_LOCK | TELL_LIVE,
+	 "[--was RELEASE] < FILE", "set these variables, and no others"},
+	{"config put", verb_config_put, config_read_put, NEED_REPO | NEED_LOCK | TELL_LIVE,
+	 "FILE < FILE", "bring a file of the configuration"},
+	{"config remove", verb_config_remove, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "FILE...",
+	 "remove files of the configuration"},
+	{"config revert", verb_config_revert, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "RELEASE",
+	 "the configuration of a kept release"},
+	{"config show", verb_config_show, NULL, 0, "[NAME] [--release RELEASE] [--json]",
+	 "print the configuration, or one of it"},
 };
 
 static const struct verb *find_verb(const char *name)
@@ -75,13 +93,18 @@ static int run(const struct verb *verb, struct app *app, int argc, char **argv, 
 {
 	autorepo struct repo *repo = NULL;
 	struct verb_call call = {.app = app, .argv = argv, .argc = argc};
+	int r = verb->read ? verb->read(&call, err) : 0;
 
-	if (take_lock(verb, app, err) == -1)
-		return -1;
-	if ((verb->needs & NEED_REPO) && repo_open(&repo, app->repo_path, false, err) == -1)
-		return -1;
+	if (r == 0)
+		r = take_lock(verb, app, err);
+	if (r == 0 && (verb->needs & NEED_REPO))
+		r = repo_open(&repo, app->repo_path, false, err);
 	call.repo = repo;
-	return verb->run(&call, err);
+	if (r == 0)
+		r = verb->run(&call, err);
+	strbuf_release(&call.input);
+	strv_free_p(&call.set);
+	return r;
 }
 
 /* Where the machine failed, "nothing was changed" would be a guess. */
@@ -94,9 +117,32 @@ static int report_failure(const struct verb *verb, const struct app *app, const 
 	return status;
 }
 
+/* Words that may be secret come in the environment, which only our own user may read. */
+static int take_words(struct strv *words, char **argv, struct error *err)
+{
+	const char *count = getenv("SILVER_WORDS"), *word;
+	uint64_t n = 0;
+
+	strv_argv(words);
+	for (; *argv; argv++)
+		strv_add(words, *argv);
+	if (count && !str_to_uint(count, WORDS_MAX, &n))
+		return error_set(err, E_USAGE, "SILVER_WORDS=%s is no number of words", count);
+	for (uint64_t i = 0; i < n; i++) {
+		autofree char *name = xasprintf("SILVER_WORD_%llu", (unsigned long long)i);
+
+		word = getenv(name);
+		if (!word)
+			return error_set(err, E_USAGE, "%s is not set", name);
+		strv_add(words, word);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb = argc > 2 ? find_verb(argv[1]) : NULL;
+	autostrv struct strv words = STRV_INIT;
 	struct error err = ERROR_INIT;
 	struct app app;
 	int r;
@@ -108,8 +154,10 @@ int main(int argc, char **argv)
 		return error_report(&err);
 	if (strcmp(app.name, argv[2]) != 0)
 		r = error_set(&err, E_USAGE, "this channel belongs to '%s'", app.name);
+	else if (take_words(&words, argv + 3, &err) == -1)
+		r = -1;
 	else
-		r = run(verb, &app, argc - 3, argv + 3, &err);
+		r = run(verb, &app, (int)words.n, words.v, &err);
 	r = r == -1 ? report_failure(verb, &app, &err) : 0;
 	app_release(&app);
 	return r;

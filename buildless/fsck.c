@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include "buildless/fsck_config.h"
 #include "buildless/fsck_repo.h"
 #include "buildless/steps.h"
 #include "common/fs.h"
@@ -131,7 +132,8 @@ static const struct known release_names[] = {
 	{"record.ini", S_IFREG, 0644, true, false}, {"env", S_IFREG, 0640, true, false},
 	{"app", S_IFLNK, 0777, true, false},        {"run", S_IFDIR, 01771, true, false},
 	{"live", S_IFREG, 0644, false, false},      {"staged", S_IFREG, 0644, false, false},
-	{"times.ini", S_IFREG, 0644, false, false},
+	{"times.ini", S_IFREG, 0644, false, false}, {"config", S_IFREG, 0640, false, false},
+	{"config.d", S_IFDIR, 0750, false, false},
 };
 
 static const struct known a_release = {"", S_IFDIR, 0755, true, false};
@@ -352,6 +354,7 @@ static void check_release(const struct fsck *s, unsigned number)
 		found(s, STAGED, dir, "it was not accepted");
 	check_number(s, record, number);
 	check_env(s, &r);
+	fsck_config_release(s->app, &r, s->f);
 	check_slot_of(s, &r);
 	/* what was not accepted went with the quarantine of its push */
 	if (s->repo && (r.live || strcmp(r.commit, s->head) == 0))
@@ -457,6 +460,7 @@ int fsck_app(const struct app *app, struct repo *repo, struct findings *f, struc
 	check_link(&s, "previous");
 	check_releases(&s);
 	check_slots(&s);
+	fsck_config_waiting(app, f);
 	fsck_repo_names(app, f);
 	if (repo) {
 		fsck_repo_live(app, s.current, s.next, s.head, f);

@@ -70,10 +70,13 @@ static int run_tasks(struct proof *proof, const struct appini *ini, struct error
 			      .start = start,
 			      .ctx = proof};
 
+	if (ini->config.checker &&
+	    tasks_run_checker(&of, ini->config.checker, ini->config.checker_line, err) == -1)
+		return -1;
 	if (tasks_run(&of, "update_fetch", &ini->update_fetch, err) == -1 ||
 	    tasks_run(&of, "test", &ini->test, err) == -1)
 		return -1;
-	if (ini->update_fetch.n + ini->test.n)
+	if (ini->config.checker || ini->update_fetch.n + ini->test.n)
 		report_slow(account_close(&proof->app->account, ACCOUNT_UPDATED),
 			    "update_fetch and test");
 	return 0;

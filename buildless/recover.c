@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include "buildless/config.h"
 #include "buildless/report.h"
 #include "common/fs.h"
 #include "common/names.h"
@@ -192,6 +193,8 @@ static void remove_litter(struct app *app)
 	unsigned n;
 
 	if (release_remove_unfinished(app, &n, &litter) == -1)
+		report_problem(&litter, "removing what was not finished");
+	if (config_tidy(app, &litter) == -1)
 		report_problem(&litter, "removing what was not finished");
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (remove_stale(app->fd, places[i], &litter) == -1)

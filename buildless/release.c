@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include "buildless/config.h"
 #include "common/fs.h"
 #include "common/ini.h"
 #include "common/names.h"
@@ -104,6 +105,8 @@ int release_read(const struct app *app, unsigned number, struct release_info *ou
 	oid_of(&r, "commit", out->commit);
 	oid_of(&r, "tree", out->tree);
 	oid_of(&r, "env_digest", out->env_digest);
+	if (ini_get(&ini, "release", "config_digest"))
+		oid_of(&r, "config_digest", out->config_digest);
 	out->slot = (unsigned)number_of(&r, "slot");
 	out->when = (int64_t)number_of(&r, "when");
 	out->files = number_of(&r, "files");
@@ -322,6 +325,8 @@ static void format_record(const struct release_info *r, struct strbuf *text)
 	ini_addf(text, "files", "%llu", (unsigned long long)r->files);
 	ini_addf(text, "changed", "%llu", (unsigned long long)r->changed);
 	ini_add(text, "env_digest", r->env_digest);
+	if (*r->config_digest)
+		ini_add(text, "config_digest", r->config_digest);
 	runspec_format(&r->run, text);
 	packages_format(&r->packages, text);
 }
@@ -343,8 +348,8 @@ static int make_run_dir(int release_fd, struct error *err)
 	return fchmod(fd, 01771) == -1 ? error_sys(err, errno, "cannot set the mode of 'run'") : 0;
 }
 
-static int fill_release(int release_fd, const struct release_info *r, const struct strv *env,
-			struct error *err)
+static int fill_release(const struct app *app, int release_fd, const struct release_info *r,
+			const struct strv *env, const struct config *config, struct error *err)
 {
 	autostrbuf struct strbuf record = STRBUF_INIT, env_text = STRBUF_INIT;
 	autofree char *slot = xasprintf("../../slots/%u", r->slot);
@@ -353,13 +358,14 @@ static int fill_release(int release_fd, const struct release_info *r, const stru
 	release_format_env(env, &env_text);
 	if (write_file(release_fd, "record.ini", &record, 0644, err) == -1 ||
 	    write_file(release_fd, "env", &env_text, 0640, err) == -1 ||
+	    config_write(app, config, release_fd, err) == -1 ||
 	    fs_symlink(slot, release_fd, "app", err) == -1 || make_run_dir(release_fd, err) == -1)
 		return -1;
 	return fs_sync(release_fd, err);
 }
 
 int release_write(const struct app *app, const struct release_info *r, const struct strv *env,
-		  struct error *err)
+		  const struct config *config, struct error *err)
 {
 	autofree char *name = xasprintf("%u", r->number), *new = xasprintf("%u.new", r->number);
 	autoclose int fd = -1, release_fd = -1;
@@ -367,7 +373,7 @@ int release_write(const struct app *app, const struct release_info *r, const str
 	if (fs_open_dir(app->fd, "releases", &fd, err) == -1 ||
 	    fs_remove_tree(fd, new, err) == -1 ||
 	    fs_ensure_dir(fd, new, 0755, &release_fd, err) == -1 ||
-	    fill_release(release_fd, r, env, err) == -1 ||
+	    fill_release(app, release_fd, r, env, config, err) == -1 ||
 	    fs_rename_sync(fd, new, fd, name, err) == -1)
 		return error_prefix(err, "recording release %u", r->number);
 	return 0;

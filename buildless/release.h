@@ -2,6 +2,7 @@
  *
  *	releases/7/record.ini	commit, tree, slot, who, when ...; never changed once it is there
  *	releases/7/env		NAME=VALUE and a NUL, sorted (0640)
+ *	releases/7/config	what of it was set by `silver config`, and config.d/ (config.h)
  *	releases/7/app		-> ../../slots/3
  *	releases/7/run/		sockets, written by the app's runner
  *	releases/7/live		empty; there once the release was accepted
@@ -22,9 +23,12 @@
 #include "buildless/packages.h"
 #include "runtime/runspec.h"
 
+struct config;
+
 struct release_info { /* record.ini */
 	unsigned number, slot;
 	char commit[OID_HEX], tree[OID_HEX], env_digest[OID_HEX];
+	char config_digest[OID_HEX];  /* "": nothing was set */
 	char *branch, *who, *subject; /* branch without "refs/heads/" */
 	struct runspec run;
 	struct packages packages;
@@ -73,10 +77,11 @@ MUST_CHECK int release_forget_gone(const struct app *app, struct error *err);
 /* The number of the next release: 1 + the highest that was accepted or set aside. */
 MUST_CHECK int release_next_number(const struct app *app, unsigned *number, struct error *err);
 
-/* Writes r as releases/N.new with its env (NAME=VALUE strings), renames it to releases/N. On disk.
- */
+/* Writes r as releases/N.new with its env (NAME=VALUE strings) and configuration (NULL: none),
+ * renames it to releases/N. On disk. */
 MUST_CHECK int release_write(const struct app *app, const struct release_info *r,
-			     const struct strv *env, struct error *err);
+			     const struct strv *env, const struct config *config,
+			     struct error *err);
 /* What env looks like in the file. */
 void release_format_env(const struct strv *env, struct strbuf *out);
 /* The account so far, beside the record of releases/N. */

@@ -36,7 +36,8 @@ static void report_list(const struct strv *list, const char *prefix)
 
 void report_findings(const struct strv *errors, const struct strv *warnings)
 {
-	report_list(warnings, "warning: ");
+	if (warnings)
+		report_list(warnings, "warning: ");
 	report_list(errors, "");
 }
 

@@ -10,8 +10,8 @@
 void report_step(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* "DOING: TEXT", of an error that does not stop what goes on. */
 void report_problem(const struct error *err, const char *doing);
-/* Warnings first, then errors, at most REPORT_FINDINGS_MAX of each, then how many more there are.
- */
+/* Warnings (or NULL) first, then errors, at most REPORT_FINDINGS_MAX of each, then how many more
+ * there are. */
 void report_findings(const struct strv *errors, const struct strv *warnings);
 /* "DOING lib/python/x.pth:3", a line each, at most REPORT_FINDINGS_MAX. */
 void report_places(const struct strv *places, const char *doing);

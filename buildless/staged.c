@@ -6,15 +6,19 @@
  * kept by refs/staged/N. */
 #include "buildless/steps.h"
 
+#include "buildless/config.h"
+
 #define SHORT_OID 7
 
 int transaction_stage_aside(struct app *app, struct repo *repo, const char *commit,
 			    const char *branch, const struct appini *ini, struct release_info *out,
 			    struct error *err)
 {
+	const struct stage_order order = {
+		.commit = commit, .branch = branch, .ini = ini, .flags = TRANSACTION_NEW};
 	bool reused;
 
-	return stage_release(app, repo, commit, branch, ini, TRANSACTION_NEW, out, &reused, err);
+	return stage_release(app, repo, &order, out, &reused, err);
 }
 
 static const char *named(char oid[OID_HEX])
@@ -25,7 +29,24 @@ static const char *named(char oid[OID_HEX])
 	return oid;
 }
 
-int check_base(struct repo *repo, const struct release_info *staged, struct error *err)
+/* A change of the configuration since then would be lost with it. */
+static int check_config(const struct app *app, const struct release_info *staged, struct error *err)
+{
+	autoconfig struct config config = CONFIG_INIT;
+	char digest[OID_HEX];
+
+	if (config_read_live(app, &config, err) == -1)
+		return -1;
+	config_digest(&config, digest);
+	if (strcmp(digest, staged->config_digest) == 0)
+		return 0;
+	return error_set(err, E_REFUSED,
+			 "the configuration was changed since release %u was staged; push it again",
+			 staged->number);
+}
+
+int check_base(const struct app *app, struct repo *repo, const struct release_info *staged,
+	       struct error *err)
 {
 	char now[OID_HEX] = "0000000000000000000000000000000000000000", then[OID_HEX];
 	autofree char *ref = NULL;
@@ -37,7 +58,7 @@ int check_base(struct repo *repo, const struct release_info *staged, struct erro
 		return -1;
 	}
 	if (strcmp(now, staged->base) == 0)
-		return 0;
+		return check_config(app, staged, err);
 	memcpy(then, staged->base, OID_HEX);
 	return error_set(err, E_REFUSED,
 			 "release %u was staged when the deploy branch named %s, and it names %s "

@@ -194,6 +194,20 @@ static int run_fetch(const struct tasks_of *of, const char *path, const char *pu
 	return fetch_error(&fetch, outcome, &answer, of->app->node.task_ms, err);
 }
 
+int tasks_run_checker(const struct tasks_of *of, const char *checker, unsigned line,
+		      struct error *err)
+{
+	autofree char *command = xasprintf("python3 -m silversupport.check_config %s", checker);
+	struct speech speech = {.line = STRBUF_INIT,
+				.task = "config.checker",
+				.start_ms = clock_ms(),
+				.said_ms = clock_ms()};
+	int result = run_command(of, command, &speech, err);
+
+	hear_end(&speech);
+	return result == -1 ? error_prefix(err, "app.ini:%u: config.checker %s", line, checker) : 0;
+}
+
 int tasks_run(const struct tasks_of *of, const char *what, const struct appini_tasks *tasks,
 	      struct error *err)
 {

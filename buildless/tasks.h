@@ -15,6 +15,9 @@ struct tasks_of {
 	void *ctx;
 };
 
+/* config.checker, MODULE:FUNCTION: as a command of the app's. E_REFUSED: it raised. */
+MUST_CHECK int tasks_run_checker(const struct tasks_of *of, const char *checker, unsigned line,
+				 struct error *err);
 /* In their order; the first that fails ends it: E_REFUSED "WHAT: TASK ...". */
 MUST_CHECK int tasks_run(const struct tasks_of *of, const char *what,
 			 const struct appini_tasks *tasks, struct error *err);

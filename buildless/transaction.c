@@ -1,6 +1,8 @@
 #include "buildless/transaction.h"
 
 #include "buildless/check.h"
+#include "buildless/config.h"
+#include "buildless/config_rules.h"
 #include "buildless/report.h"
 #include "buildless/steps.h"
 
@@ -50,19 +52,55 @@ int transaction_check(struct app *app, struct repo *repo, const char *commit, st
 			 errors, errors == 1 ? "" : "s");
 }
 
-int transaction_deploy(struct app *app, struct repo *repo, const char *commit, const char *branch,
-		       const struct appini *ini, unsigned flags, struct release_info *out,
-		       bool *reused, struct error *err)
+int deploy_order(struct app *app, struct repo *repo, const struct stage_order *order,
+		 struct release_info *out, bool *reused, struct error *err)
 {
-	if (stage_release(app, repo, commit, branch, ini, flags, out, reused, err) == -1)
+	if (stage_release(app, repo, order, out, reused, err) == -1)
 		return -1;
-	if (transaction_prove(app, out, *reused ? NULL : ini, err) == 0 &&
+	if (transaction_prove(app, out, *reused ? NULL : order->ini, err) == 0 &&
 	    transaction_intend(app, out->number, err) == 0 &&
-	    transaction_activate(app, out->number, commit, err) == 0)
+	    transaction_activate(app, out->number, order->commit, err) == 0)
 		return 0;
 	transaction_abandon(app, out->number);
 	release_info_release(out);
 	return -1;
+}
+
+int transaction_deploy(struct app *app, struct repo *repo, const char *commit, const char *branch,
+		       const struct appini *ini, unsigned flags, struct release_info *out,
+		       bool *reused, struct error *err)
+{
+	const struct stage_order order = {
+		.commit = commit, .branch = branch, .ini = ini, .flags = flags};
+
+	return deploy_order(app, repo, &order, out, reused, err);
+}
+
+/* Same commit, same slot: no file moves. */
+int transaction_configure(struct app *app, struct repo *repo, const struct config *config,
+			  const char *subject, struct release_info *out, struct error *err)
+{
+	autorelease struct release_info live = RELEASE_INFO_INIT;
+	autostrv struct strv missing = STRV_INIT;
+	struct stage_order order = {.flags = TRANSACTION_NEW, .config = config, .subject = subject};
+	struct appini ini;
+	bool reused;
+	int r = -1;
+
+	if (release_read(app, release_current(app), &live, err) == -1 ||
+	    transaction_check(app, repo, live.commit, &ini, err) == -1)
+		return -1;
+	order.commit = live.commit;
+	order.branch = live.branch;
+	order.ini = &ini;
+	config_check_required(app, &ini.config, config, &missing);
+	report_findings(&missing, NULL);
+	if (missing.n)
+		error_set(err, E_REFUSED, "the configuration lacks what app.ini requires");
+	else
+		r = deploy_order(app, repo, &order, out, &reused, err);
+	appini_release(&ini);
+	return r;
 }
 
 static int unknown_release(const struct app *app, unsigned release, struct error *err)
@@ -133,7 +171,7 @@ int transaction_activate_kept(struct app *app, struct repo *repo, unsigned relea
 		return error_set(err, E_REFUSED, "release %u is live already", release);
 	if (release_read(app, release, &r, err) == -1)
 		return -1;
-	if (r.staged && check_base(repo, &r, err) == -1)
+	if (r.staged && check_base(app, repo, &r, err) == -1)
 		return -1;
 	if (ready_kept(app, repo, &r, err) == -1 || move_deploy_branch(app, repo, &r, err) == -1) {
 		transaction_abandon(app, release);

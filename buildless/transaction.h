@@ -80,6 +80,12 @@ MUST_CHECK int transaction_settle(struct app *app, struct repo *repo, struct err
 MUST_CHECK int transaction_deploy(struct app *app, struct repo *repo, const char *commit,
 				  const char *branch, const struct appini *ini, unsigned flags,
 				  struct release_info *out, bool *reused, struct error *err);
+/* A new release of what is live, with another configuration (config.h) and this subject: proven and
+ * flipped to as a deploy is. Something is live. *out is the caller's: release_info_release(). */
+struct config;
+MUST_CHECK int transaction_configure(struct app *app, struct repo *repo,
+				     const struct config *config, const char *subject,
+				     struct release_info *out, struct error *err);
 /* Makes release N, kept or set aside, live: prove, intend, move the deploy branch to its commit,
  * activate. E_NOTFOUND lists those there are; E_REFUSED: it is live already, or it was set aside
  * and the deploy branch has moved since. */

@@ -8,6 +8,8 @@ struct verb_call {
 	struct repo *repo; /* NULL where the verb needs none */
 	char **argv;       /* what follows the app's name; NULL-terminated */
 	int argc;
+	struct strbuf input; /* what came on standard input, where the verb reads it */
+	struct strv set;     /* NAME=VALUE that it asks for */
 };
 
 typedef int (*verb_fn)(struct verb_call *call, struct error *err);

@@ -1,16 +1,18 @@
 #include "cli/ask.h"
 #include <errno.h>
 #include <fcntl.h>
+#include "cli/feed.h"
 #include "cli/terminal.h"
 #include "common/fs.h"
 #include "common/proc.h"
 #include "common/wire.h"
 #include "receiver/control.h"
 
+/* in_fd: what the verb gets as its standard input. */
 static int send_request(int fd, const struct request *request, char *const *words, size_t n,
-			struct error *err)
+			int in_fd, struct error *err)
 {
-	const int std[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	const int std[] = {in_fd, STDOUT_FILENO, STDERR_FILENO};
 	const char *term = getenv("TERM");
 	const char *message[WIRE_STRINGS] = {"exec", ""};
 	bool terminal =
@@ -30,8 +32,9 @@ static int send_request(int fd, const struct request *request, char *const *word
 	return wire_send(fd, message, n + 5, std, 3, err);
 }
 
-/* One message of the node; *status is set and 1 returned when it was the last. */
-static int take_answer(int fd, int *status, struct error *err)
+/* One message of the node; *status is set and 1 returned when it was the last. feed_fd: where our
+ * input goes, -1 for a verb that has it itself. */
+static int take_answer(int fd, int *feed_fd, int *status, struct error *err)
 {
 	static struct wire_message m;
 	uint64_t number = E_SYSTEM;
@@ -50,7 +53,9 @@ static int take_answer(int fd, int *status, struct error *err)
 		return error_set(err, error_code_from((int)number), "%s", m.word[2]);
 	if (!strcmp(m.word[0], "say") && m.n == 2)
 		return fs_write_all(STDOUT_FILENO, m.word[1], strlen(m.word[1]), err);
-	if (!strcmp(m.word[0], "run"))
+	if (!strcmp(m.word[0], "run") && *feed_fd != -1)
+		feed_input(steal_fd(feed_fd), fd);
+	else if (!strcmp(m.word[0], "run"))
 		result = m.n_fds == 1 ? terminal_pump(m.fd[0], fd, err) : 0;
 	else
 		result = error_set(err, E_SYSTEM, "the node answered '%.20s'", m.word[0]);
@@ -78,10 +83,21 @@ static int without_silverd(const struct node *node, char *const *words, size_t n
 	return error_sys(err, errno, "cannot run '%s'", program);
 }
 
+static int make_pipe(int *read_fd, int *write_fd, struct error *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return error_sys(err, errno, "cannot make a pipe");
+	*read_fd = ends[0];
+	*write_fd = ends[1];
+	return 0;
+}
+
 static int ask_node(const struct node *node, const struct request *request, char *const *words,
 		    size_t n, int *status, struct error *err)
 {
-	autoclose int fd = -1;
+	autoclose int fd = -1, read_fd = -1, feed_fd = -1;
 	int result;
 
 	if (control_connect(node, &fd, err) == -1) {
@@ -89,10 +105,13 @@ static int ask_node(const struct node *node, const struct request *request, char
 			return without_silverd(node, words, n, err);
 		return -1;
 	}
-	if (send_request(fd, request, words, n, err) == -1)
+	if ((request->command->flags & INPUT) && make_pipe(&read_fd, &feed_fd, err) == -1)
 		return -1;
+	if (send_request(fd, request, words, n, read_fd == -1 ? STDIN_FILENO : read_fd, err) == -1)
+		return -1;
+	fd_close(&read_fd);
 	do
-		result = take_answer(fd, status, err);
+		result = take_answer(fd, &feed_fd, status, err);
 	while (result == 0);
 	return result == 1 ? 0 : -1;
 }

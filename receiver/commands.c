@@ -23,6 +23,23 @@ static const struct command commands[] = {
 	 0},
 	{"branch", "APP [NAME]", "show or set the branch that a push deploys", ROLE_DEPLOY,
 	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 1},
+	{"config set", "APP NAME=VALUE... | APP NAME < VALUE | APP < FILE",
+	 "set variables of the app's environment, in a release of its own", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN | SECRET | INPUT, "silver-deploy", AS_OWNER, NULL, 250},
+	{"config unset", "APP NAME...", "take variables away again", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 250},
+	{"config show", "APP [NAME] [--release N] [--json]",
+	 "print what is set, or one value or file to the byte", ROLE_DEPLOY, NEED_APP,
+	 "silver-deploy", AS_OWNER, "--release= --json", 1},
+	{"config revert", "APP N", "set what release N had", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 1},
+	{"config load", "APP [--was N] < FILE",
+	 "set the NAME=VALUE lines of FILE, and nothing else", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN | INPUT, "silver-deploy", AS_OWNER, "--was=", 0},
+	{"config put", "APP FILE < FILE", "bring a file for the app's configuration directory",
+	 ROLE_DEPLOY, NEED_APP | CHANGES | DRAIN | INPUT, "silver-deploy", AS_OWNER, NULL, 1},
+	{"config remove", "APP FILE...", "remove files of the configuration directory", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 250},
 	{"create", "APP", "make an app without a push", ROLE_DEPLOY, NEED_APP | MISSING_OK | DRAIN,
 	 "silver-root", AS_ROOT, NULL, 0},
 	{"destroy", "APP --yes", "remove an app: repository, releases, processes, data", ROLE_ADMIN,
@@ -61,6 +78,27 @@ char *command_usage(const struct command *c)
 	return xasprintf("usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage);
 }
 
+/* "config" for "config set": what is behind the first word, or NULL. */
+static const char *second_word(const struct command *c, const char *first)
+{
+	size_t len = strlen(first);
+
+	return !strncmp(c->name, first, len) && c->name[len] == ' ' ? c->name + len + 1 : NULL;
+}
+
+/* The verbs of two words that begin with `first`, a line each as help has them; 0: none. */
+static size_t list_group(const char *first, struct strbuf *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!second_word(&commands[i], first))
+			continue;
+		strbuf_addf(out, "%s%s %s", n++ ? "\n" : "", commands[i].name, commands[i].usage);
+	}
+	return n;
+}
+
 static int unknown_verb(const char *verb, struct error *err)
 {
 	const char *known[ARRAY_SIZE(commands)];
@@ -68,6 +106,8 @@ static int unknown_verb(const char *verb, struct error *err)
 	const char *near;
 	size_t n = 0;
 
+	if (list_group(verb, &list))
+		return error_set(err, E_USAGE, "'%s' wants one of:\n%s", verb, strbuf_str(&list));
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (commands[i].flags & HIDDEN)
 			continue;
@@ -103,6 +143,10 @@ int command_help(struct strbuf *out, const char *verb, struct error *err)
 	const struct command *c = command_named(verb);
 	autofree char *usage = NULL;
 
+	if (!c && list_group(verb, out)) {
+		strbuf_addch(out, '\n');
+		return 0;
+	}
 	if (!c)
 		return unknown_verb(verb, err);
 	usage = command_usage(c);
@@ -237,9 +281,25 @@ static int parse_words(struct request *out, char *const *words, size_t n, struct
 	return 0;
 }
 
+/* The first two words may be the verb: `config set`, and `git receive-pack` of newer clients. */
+static const struct command *find_command(char *const *words, size_t n, size_t *used)
+{
+	bool is_git = !strcmp(words[0], "git");
+	autofree char *both = NULL;
+	const struct command *c;
+
+	*used = 1;
+	if (n == 1)
+		return command_named(words[0]);
+	both = xasprintf("%s%c%s", words[0], is_git ? '-' : ' ', words[1]);
+	c = command_named(both);
+	if (c)
+		*used = 2;
+	return c ? c : command_named(words[0]);
+}
+
 int request_parse(struct request *out, char *const *words, size_t n, struct error *err)
 {
-	autofree char *name = NULL;
 	size_t used = 1;
 	int result;
 
@@ -248,13 +308,9 @@ int request_parse(struct request *out, char *const *words, size_t n, struct erro
 		return error_set(
 			err, E_USAGE,
 			"there is no shell here: `git push` deploys, `help` lists the verbs");
-	if (!strcmp(words[0], "git") && n > 1) { /* newer clients may say `git receive-pack` */
-		name = xasprintf("git-%s", words[1]);
-		used = 2;
-	}
-	out->command = command_named(name ? name : words[0]);
+	out->command = find_command(words, n, &used);
 	if (!out->command)
-		return unknown_verb(name ? name : words[0], err);
+		return unknown_verb(words[0], err);
 	result = (out->command->flags & RAW) ? parse_raw(out, words + used, n - used, err)
 					     : parse_words(out, words + used, n - used, err);
 	if (result == 0 && (out->command->flags & MAY_APP) && !out->app[0])

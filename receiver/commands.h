@@ -21,6 +21,8 @@ enum command_flag {
 	RAW = 1 << 10,       /* words behind the app are the program's, unread */
 	HIDDEN = 1 << 11,    /* not in help: for git, not for people */
 	PATIENT = 1 << 12,   /* may be silent for as long as it likes: a person reads or types */
+	SECRET = 1 << 13,    /* words are no arguments, which everybody on the node may read */
+	INPUT = 1 << 14,     /* reads its standard input, and must know that it came whole */
 };
 
 enum command_as {
@@ -30,7 +32,7 @@ enum command_as {
 };
 
 struct command {
-	const char *name;
+	const char *name;  /* one word, or two: "config set" */
 	const char *usage; /* words behind the name */
 	const char *help;
 	enum role role;

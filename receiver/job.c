@@ -207,6 +207,8 @@ static void add_environment(struct launch *l, const struct node *node, enum comm
 	strv_addf(env, "SILVER_START_US=%lld", (long long)(o ? o->start_us : clock_us()));
 	if (*l->app)
 		strv_addf(env, "SILVER_APP=%s", l->app);
+	if (o && (o->request->command->flags & INPUT))
+		strv_add(env, "SILVER_INPUT=sealed");
 	if (o && l->has_terminal)
 		strv_addf(env, "TERM=%s", o->term);
 	if (as != AS_OWNER)
@@ -252,8 +254,20 @@ static void add_git_stand_in(struct launch *l)
 	strv_addf(&l->env, "SILVER_PRE_RECEIVE=%s/pre-receive", hooks);
 }
 
+/* What /proc shows to nobody but the program's own user. */
+static void add_secret_words(struct launch *l, const struct request *r)
+{
+	strv_addf(&l->env, "SILVER_WORDS=%zu", r->words.n);
+	for (size_t i = 0; i < r->words.n; i++)
+		strv_addf(&l->env, "SILVER_WORD_%zu=%s", i, r->words.v[i]);
+}
+
 static void add_words(struct launch *l, const struct request *r)
 {
+	if (r->command->flags & SECRET) {
+		add_secret_words(l, r);
+		return;
+	}
 	for (size_t i = 0; i < r->words.n; i++)
 		if (!(r->command->flags & CONFIRM) || strcmp(r->words.v[i], "--yes") != 0)
 			strv_add(&l->argv, r->words.v[i]);

@@ -188,6 +188,8 @@ static void job_ended(void *ctx, int status)
 /* What the session does when its client vanishes, or is silent (docs/CONTRACT.md). */
 static const char *mode_of(const struct command *command)
 {
+	if (command->flags & INPUT)
+		return "seal";
 	if (command->flags & DRAIN)
 		return "drain";
 	return command->flags & PATIENT ? "stay" : "close";

@@ -101,7 +101,8 @@ int session_monitor_failed(struct session_monitor *m, const struct strv *fingerp
 
 static int take_run(struct session_monitor *m, struct session_run *out, struct error *err)
 {
-	out->drain = strcmp(word(m, 1), "drain") == 0;
+	out->seal = strcmp(word(m, 1), "seal") == 0;
+	out->drain = out->seal || strcmp(word(m, 1), "drain") == 0;
 	out->patient = strcmp(word(m, 1), "stay") == 0;
 	if (m->message.n != 2 ||
 	    (!out->drain && !out->patient && strcmp(word(m, 1), "close") != 0) ||

@@ -36,6 +36,7 @@ struct session_run {
 	char *text;   /* and what to tell */
 	bool drain;   /* when the client vanishes, read the child to its end */
 	bool patient; /* silence is not idleness */
+	bool seal;    /* the client's own end of its input is marked by a NUL */
 	bool pty;     /* in and out are the same descriptor, err is -1 */
 	int in, out, err;
 };

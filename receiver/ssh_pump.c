@@ -25,7 +25,8 @@ struct ssh_pump {
 	const struct ssh_request *request;
 	struct session_monitor *monitor;
 	struct ssh_channel_callbacks_struct callbacks;
-	bool pty; /* out.fd is also `in`, and the one that is closed */
+	bool pty;  /* out.fd is also `in`, and the one that is closed */
+	bool seal; /* a NUL is still due behind the client's last byte */
 	struct stream out, err;
 
 	/* From the client to the child: first the stash, then what libssh holds. While the stash
@@ -135,6 +136,20 @@ static bool client_has_finished(const struct ssh_pump *p)
 	return ssh_channel_is_eof(p->request->channel) != 0; /* 0 while libssh holds bytes */
 }
 
+/* The client's own end of its input. A sealed one has a NUL behind it: without that the child knows
+ * that it was cut off, which the end of a pipe does not tell. */
+static void finish_in(struct ssh_pump *p)
+{
+	if (p->seal) {
+		p->seal = false;
+		p->stash = xcalloc(1, 1);
+		p->stash_len = 1;
+		flush_stash(p);
+	}
+	if (!p->stash_len)
+		close_in(p);
+}
+
 /* `ready`: poll says the pipe takes bytes. */
 static void feed(struct ssh_pump *p, bool ready)
 {
@@ -150,7 +165,7 @@ static void feed(struct ssh_pump *p, bool ready)
 		flush_stash(p);
 	}
 	if (!p->stash_len && client_has_finished(p))
-		close_in(p);
+		finish_in(p);
 }
 
 /* --- the child's bytes to the client --- */
@@ -349,7 +364,7 @@ void ssh_pump_drain(struct ssh_pump *p)
 		if (f[0].revents)
 			flush_stash(p);
 		if (!p->stash_len)
-			close_in(p);
+			finish_in(p);
 		if (f[1].revents)
 			(void)read_child(&p->out);
 		if (f[2].revents)
@@ -374,6 +389,7 @@ struct ssh_pump *ssh_pump_new(struct ssh_conn *c, const struct ssh_request *r,
 	p->monitor = m;
 	p->window = ssh_conn_round_trip_us(c) > FAR_US ? WINDOW_FAR : WINDOW;
 	p->pty = run->pty;
+	p->seal = run->seal;
 	p->in = no_wait(run->in);
 	p->out.fd = no_wait(run->out);
 	p->err.fd = no_wait(run->err);

@@ -17,7 +17,7 @@ static void add_app(const struct environment_release *r, struct strv *env)
 	strv_addf(env, "SILVER_INSTANCE_NAME=%s.%u", r->app, r->number);
 	strv_addf(env, "SILVER_CANONICAL_HOSTNAME=%s", r->host);
 	strv_add(env, "SILVER_MATCH_PATH=/");
-	strv_addf(env, "SILVER_APP_CONFIG=%s/apps/%s/config", dir, r->app);
+	strv_addf(env, "SILVER_APP_CONFIG=%s/apps/%s/%s", dir, r->app, r->config_dir);
 	strv_addf(env, "SILVER_LOGS=%s/log/%s", dir, r->app);
 	strv_addf(env, "SILVER_APP_DIR=%s/apps/%s/slots/%u", dir, r->app, r->slot);
 	strv_addf(env, "SILVER_COMMIT=%s", r->commit);
@@ -75,6 +75,27 @@ static int add_services(const struct environment_release *r, struct strv *env, s
 		add_missing(env, &record.env);
 	}
 	return 0;
+}
+
+static size_t find(const struct strv *env, const char *name, size_t len)
+{
+	size_t i = 0;
+
+	while (i < env->n && (strncmp(env->v[i], name, len) != 0 || env->v[i][len] != '='))
+		i++;
+	return i;
+}
+
+void environment_put(struct strv *env, const char *entry)
+{
+	size_t i = find(env, entry, strcspn(entry, "="));
+
+	if (i == env->n) {
+		strv_add(env, entry);
+		return;
+	}
+	free(env->v[i]);
+	env->v[i] = xstrdup(entry);
 }
 
 int environment_compose(const struct environment_release *release, struct strv *env,

@@ -16,9 +16,12 @@ struct environment_release {
 	int app_fd;                  /* apps/APP */
 	const char *const *services; /* names of those that app.ini asks for */
 	size_t n_services;
+	const char *config_dir; /* below apps/APP: "releases/12/config.d" */
 };
 
 /* Adds every variable of the release to *env, of its services what their records say (record.h).
  * Values may hold any byte but NUL. */
 MUST_CHECK int environment_compose(const struct environment_release *release, struct strv *env,
 				   struct error *err);
+/* Adds NAME=VALUE, in the place of what has this name already. */
+void environment_put(struct strv *env, const char *entry);

@@ -138,7 +138,7 @@ static void all_findings_come_at_once_with_their_lines(void **state)
 		  "    x\n"
 		  "default_location = http://example.com/\n"
 		  "nonsense\n"
-		  "config.required = a\n");
+		  "config.required = PATH\n");
 	assert_finding(&r.errors, "app.ini:2: app_name is 'shop', but the push goes to 'blog'; "
 				  "remove the line, or push to the app it names");
 	assert_finding(&r.errors, "app.ini:3: unknown platform 'pyton' (did you mean 'python'?); "
@@ -156,9 +156,10 @@ static void all_findings_come_at_once_with_their_lines(void **state)
 				  "name, without 'http://'");
 	assert_finding(&r.errors,
 		       "app.ini:10: neither a [section], nor 'key = value', nor a comment");
-	assert_finding(&r.errors,
-		       "app.ini:11: 'config.required' is not available in this version of "
-		       "Silver: apps have no configuration yet; remove it");
+	assert_finding(
+		&r.errors,
+		"app.ini:11: config.required: 'PATH' is neither a variable that can be set nor a "
+		"file of the configuration");
 	assert_int_equal(r.n, 9);
 	release(&r);
 }
@@ -387,25 +388,6 @@ static void an_indented_key_is_an_accident(void **state)
 		       "app.ini:3: 'runner' has a second line, 'more'; it takes one");
 }
 
-static void what_is_for_later_is_refused_never_ignored(void **state)
-{
-	static const char *const later[] = {"config.default", "config.required"};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
-		autofree char *text = xasprintf("[production]\nrunner = a.py\n%s = x\n", later[i]);
-		autofree char *start = xasprintf("app.ini:3: '%s' is not available in this version "
-						 "of Silver",
-						 later[i]);
-		struct result r;
-
-		parse(&r, text);
-		assert_int_equal(r.n, 1);
-		assert_true(str_starts(r.errors.v[0], start));
-		release(&r);
-	}
-}
-
 static void services_are_taken_with_and_without_a_value(void **state)
 {
 	struct result r;
@@ -424,6 +406,70 @@ static void services_are_taken_with_and_without_a_value(void **state)
 		       "'-', a letter first");
 	assert_refused("[production]\nrunner = a.py\nservice.files =\nservice.FILES =\n",
 		       "app.ini:4: 'service.FILES' is set twice, here and in line 3; keep one");
+}
+
+static void a_configuration_is_asked_for_by_four_keys(void **state)
+{
+	struct result r;
+
+	(void)state;
+	parse(&r, "[production]\nrunner = a.py\n"
+		  "config.required = API_KEY, OTHER\n  settings.ini\n"
+		  "config.default = A=one  two\n  B =  x\n  etc/conf/\n"
+		  "config.template = etc/template\n"
+		  "config.checker = shop.settings:check\n");
+	assert_int_equal(r.n, 0);
+	assert_false(r.ini.config.anything);
+	assert_int_equal(r.ini.config.required.n, 3);
+	assert_string_equal(r.ini.config.required.v[2], "settings.ini");
+	assert_int_equal(r.ini.config.required_line, 3);
+	assert_int_equal(r.ini.config.defaults.n, 2);
+	assert_string_equal(r.ini.config.defaults.v[0], "A=one  two");
+	assert_string_equal(r.ini.config.defaults.v[1], "B=x");
+	assert_string_equal(r.ini.config.default_dir, "etc/conf");
+	assert_int_equal(r.ini.config.default_line, 7);
+	assert_string_equal(r.ini.config.template_dir, "etc/template");
+	assert_string_equal(r.ini.config.checker, "shop.settings:check");
+	release(&r);
+	parse(&r, "[production]\nrunner = a.py\nconfig.required = Yes\n");
+	assert_int_equal(r.n, 0);
+	assert_true(r.ini.config.anything);
+	release(&r);
+}
+
+static void a_configuration_that_cannot_be_is_refused(void **state)
+{
+	static const struct {
+		const char *line, *finding;
+	} rows[] = {
+		{"config.required = PATH", "app.ini:3: config.required: 'PATH' is neither a "
+					   "variable that can be set nor a file of the "
+					   "configuration"},
+		{"config.required = ../x", "app.ini:3: config.required: '../x' is neither a "
+					   "variable that can be set nor a file of the "
+					   "configuration"},
+		{"config.default = SILVER_X=1",
+		 "app.ini:3: config.default: 'SILVER_X' cannot be set: the node tells the app "
+		 "about itself by these"},
+		{"config.default = a\n b", "app.ini:4: config.default: a second directory; keep "
+					   "one"},
+		{"config.template = /etc", "app.ini:3: config.template '/etc' is no directory of "
+					   "the tree; it is relative to the top, without '.', "
+					   "'..' and blanks"},
+		{"config.checker = check", "app.ini:3: config.checker 'check' is not of the form "
+					   "module:function, such as shop.settings:check"},
+		{"config.checker = a:b; rm", "app.ini:3: config.checker 'a:b; rm' is not of the "
+					     "form module:function, such as shop.settings:check"},
+		{"config.checker = a..b:c", "app.ini:3: config.checker 'a..b:c' is not of the "
+					    "form module:function, such as shop.settings:check"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		autofree char *text = xasprintf("[production]\nrunner = a.py\n%s\n", rows[i].line);
+
+		assert_refused(text, rows[i].finding);
+	}
 }
 
 static void old_keys_warn_and_name_what_replaced_them(void **state)
@@ -508,10 +554,11 @@ static void hostile_bytes_are_shown_safely(void **state)
 	struct result r;
 
 	(void)state;
-	assert_refused("[production]\nrunner = a.py\n\x1b[2Jkey = x\n",
-		       "app.ini:3: unknown key '\\x1b[2Jkey'; the keys of [production] are "
-		       "app_name, platform, runner, php_root, health, update_fetch, test, "
-		       "default_location, packages, service.NAME");
+	parse(&r, "[production]\nrunner = a.py\n\x1b[2Jkey = x\n");
+	assert_int_equal(r.n, 1);
+	assert_true(str_starts(r.errors.v[0], "app.ini:3: unknown key '\\x1b[2Jkey'; the keys of "
+					      "[production] are app_name, platform, "));
+	release(&r);
 	parse_bytes(&r, nul, sizeof(nul) - 1);
 	assert_finding(&r.errors, "app.ini:2: a NUL byte");
 	release(&r);
@@ -614,8 +661,9 @@ int main(void)
 		cmocka_unit_test(locations_may_have_a_path),
 		cmocka_unit_test(duplicates_name_both_lines),
 		cmocka_unit_test(an_indented_key_is_an_accident),
-		cmocka_unit_test(what_is_for_later_is_refused_never_ignored),
 		cmocka_unit_test(services_are_taken_with_and_without_a_value),
+		cmocka_unit_test(a_configuration_is_asked_for_by_four_keys),
+		cmocka_unit_test(a_configuration_that_cannot_be_is_refused),
 		cmocka_unit_test(old_keys_warn_and_name_what_replaced_them),
 		cmocka_unit_test(runners_have_three_forms_for_python),
 		cmocka_unit_test(exec_takes_a_program_and_static_takes_none),

@@ -13,7 +13,8 @@ static void compose(struct strv *env)
 					      .host = "blog.example.com",
 					      .number = 12,
 					      .slot = 3,
-					      .commit = COMMIT};
+					      .commit = COMMIT,
+					      .config_dir = "releases/12/config.d"};
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(environment_compose(&release, env, &err), 0);
@@ -29,7 +30,7 @@ static void every_promised_variable_is_there(void **state)
 		"SILVER_INSTANCE_NAME=blog.12",
 		"SILVER_CANONICAL_HOSTNAME=blog.example.com",
 		"SILVER_MATCH_PATH=/",
-		"SILVER_APP_CONFIG=/srv/silver/apps/blog/config",
+		"SILVER_APP_CONFIG=/srv/silver/apps/blog/releases/12/config.d",
 		"SILVER_LOGS=/srv/silver/log/blog",
 		"SILVER_APP_DIR=/srv/silver/apps/blog/slots/3",
 		commit,
@@ -94,7 +95,8 @@ static void a_directory_that_would_divide_path_is_refused(void **state)
 					      .host = "h",
 					      .number = 1,
 					      .slot = 0,
-					      .commit = COMMIT};
+					      .commit = COMMIT,
+					      .config_dir = "releases/12/config.d"};
 	autostrv struct strv env = STRV_INIT;
 	struct error err = ERROR_INIT;
 

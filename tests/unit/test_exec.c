@@ -210,7 +210,8 @@ static void put_env(struct world *w, unsigned number)
 					.host = "blog.localhost",
 					.number = number,
 					.slot = number,
-					.commit = COMMIT};
+					.commit = COMMIT,
+					.config_dir = "releases/12/config.d"};
 	autofree char *path = xasprintf("apps/blog/releases/%u/env", number);
 	autostrv struct strv env = STRV_INIT;
 	struct error err = ERROR_INIT;

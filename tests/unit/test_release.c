@@ -31,7 +31,7 @@ static void write_release(struct store *s, unsigned number, bool live)
 
 	strv_add(&env, "A=1");
 	strv_add(&env, "B=two\nlines");
-	assert_ok(release_write(&s->app, &r, &env, &err), err);
+	assert_ok(release_write(&s->app, &r, &env, NULL, &err), err);
 	if (live)
 		assert_ok(release_mark_live(&s->app, number, &err), err);
 }
@@ -202,7 +202,7 @@ static void a_failed_record_leaves_no_release(void **state)
 
 	mkdirat(s->app.fd, "releases/1", 0755); /* in the way, and not empty */
 	put_file(s->app.fd, "releases/1/foreign", "x");
-	assert_int_equal(release_write(&s->app, &r, &env, &err), -1);
+	assert_int_equal(release_write(&s->app, &r, &env, NULL, &err), -1);
 	assert_non_null(strstr(err.text, "recording release 1: cannot rename '1.new' to '1'"));
 	assert_false(there(s->app.fd, "releases/1/record.ini"));
 }

@@ -379,7 +379,7 @@ static void copy_release(struct store *s, unsigned from, unsigned to)
 
 	assert_ok(release_read(&s->app, from, &r, &err), err);
 	r.number = to;
-	assert_ok(release_write(&s->app, &r, &env, &err), err);
+	assert_ok(release_write(&s->app, &r, &env, NULL, &err), err);
 	assert_ok(release_mark_live(&s->app, to, &err), err);
 	assert_ok(release_note(&s->app, to, r.commit, &err), err);
 }
