@@ -7,6 +7,7 @@
 #include "common/lock.h"
 #include "common/names.h"
 #include "receiver/accounts.h"
+#include "receiver/keys.h"
 #include "receiver/provide.h"
 #include "receiver/provision.h"
 #include "runtime/runner.h"
@@ -54,7 +55,7 @@ static int remove_remains(const struct node *node, int apps_fd, const char *app,
 	struct runner runner;
 	struct error none = ERROR_INIT;
 
-	if (remove_hosts(node, app, err) == -1 ||
+	if (remove_hosts(node, app, err) == -1 || keys_forget_app(node, app, err) == -1 ||
 	    s6_stop_others(node, app, 0, node->drain_ms, err) == -1)
 		return -1;
 	if (geteuid() == 0 && runner_find(node, app, &runner, &none) == 0)

@@ -119,6 +119,7 @@ static const struct known {
 	{"hosts", S_IFDIR, 0755, true},
 	{"run", S_IFDIR, 0755, true},
 	{"services", S_IFDIR, 0755, false},
+	{"keys", S_IFDIR, 0700, false},
 	{"ssh/host_ed25519", S_IFREG, 0600, false},
 };
 

@@ -13,6 +13,7 @@
 #include "common/node.h"
 #include "receiver/destroy.h"
 #include "receiver/fsck_node.h"
+#include "receiver/keys.h"
 #include "receiver/machine.h"
 #include "receiver/provide.h"
 #include "receiver/provision.h"
@@ -223,6 +224,33 @@ static int verb_apps(const struct node *node, const struct words *w, struct erro
 	return 0;
 }
 
+static int verb_key_set(const struct node *node, const struct words *w, struct error *err)
+{
+	return keys_set(node, w->v[0], err);
+}
+
+static int verb_key_grant(const struct node *node, const struct words *w, struct error *err)
+{
+	return keys_grant(node, w->v[0], w->v[1], err);
+}
+
+static int verb_key_revoke(const struct node *node, const struct words *w, struct error *err)
+{
+	return keys_revoke(node, w->v[0], w->v[1], err);
+}
+
+static int verb_key_remove(const struct node *node, const struct words *w, struct error *err)
+{
+	return keys_remove(node, w->v[0], err);
+}
+
+static int verb_key_list(const struct node *node, const struct words *w, struct error *err)
+{
+	if (w->n && strcmp(w->v[0], "--json") != 0)
+		return error_set(err, E_USAGE, "unknown word '%.40s'", w->v[0]);
+	return keys_list(node, w->n == 1, err);
+}
+
 struct verb {
 	const char *name, *usage;
 	size_t min, max; /* words behind it */
@@ -241,6 +269,11 @@ static const struct verb verbs[] = {
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
 	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
 	{"packages", "simulate|install PACKAGE...", 2, 300, verb_packages},
+	{"key set", "NAME", 1, 1, verb_key_set},
+	{"key grant", "NAME APP", 2, 2, verb_key_grant},
+	{"key revoke", "NAME APP", 2, 2, verb_key_revoke},
+	{"key remove", "NAME", 1, 1, verb_key_remove},
+	{"key list", "[--json]", 0, 1, verb_key_list},
 	{"user", "add|list|remove ...", 0, SIZE_MAX, verb_user},
 };
 

@@ -262,7 +262,40 @@ verb "run blog python3 -c 'import os, sys; sys.stdout.buffer.write(os.environb[b
 config show V1 >"$TMP/want"
 ok '43 silver run has the same bytes' cmp "$TMP/want" "$TMP/have"
 
+# --- keys of the node --------------------------------------------------------------------------------------------
+
+key() {
+	verb key "$@" >"$TMP/key.out" 2>&1
+}
+get_key() { # what the app reads
+	verb "run blog python3 -c 'from silversupport import secret; print(secret.get_key(\"maps\"))'" 2>"$TMP/key.err"
+}
+printf 'key-one\n' >"$TMP/maps"
+ok 'a key of the node is kept' key set maps <"$TMP/maps"
+ok '   an app does not have it' must_fail get_key
+ok '   and is told so' said 'no key .maps. was granted' "$TMP/key.err"
+ok '   until it is granted' key grant maps blog
+ok '   ' equal "$(get_key)" key-one
+printf 'key-two\n' >"$TMP/maps"
+ok '   a new value reaches it at once' key set maps <"$TMP/maps"
+ok '   ' equal "$(get_key)" key-two
+ok '   in no environment' must_fail grep -aq key-two "$STATE/apps/blog/current/env"
+verb key list --json >"$TMP/key.out"
+ok '   listed, without its value' said '^\[\{"key":"maps","apps":\["blog"\]\}\]$' "$TMP/key.out"
+ok '   revoked' key revoke maps blog
+ok '   it is gone' must_fail get_key
+ok '   granted again, and removed for all' key grant maps blog
+ok '   ' key remove maps
+ok '   ' must_fail get_key
+ok 'a key that is not there' exits 4 verb key grant maps blog
+ok 'a name that leads elsewhere' exits 2 verb key set ../x </dev/null
+key set other <"$TMP/maps" || bail 'no key'
+key grant other blog || bail 'not granted'
+
 ok 'fsck is clean' wait_until 20 "$USR/bin/silver" --dir "$STATE" fsck
 ok 'verify too' verb verify blog --all
 ok 'no more releases are kept than the node keeps' wait_until 20 sh -c "test \$(ls '$STATE/apps/blog/releases' | wc -l) -le 7"
+ok 'an app that is destroyed' verb destroy blog --yes
+verb key list >"$TMP/key.out"
+ok '   leaves no grant to the next of its name' said '^other  -$' "$TMP/key.out"
 done_testing

@@ -19,7 +19,7 @@ SHARD=${SHARD:-1/1}
 part=${SHARD%/*} parts=${SHARD#*/}
 case_n=0
 began=$(date +%s)
-OPERATIONS='first main push back merge rollback activate relayout redeploy fresh branch settle prune
+OPERATIONS='first main push back merge rollback activate relayout redeploy fresh config waiting branch settle prune
 	recover_flip recover_intent recover_ref recover_gone create destroy'
 
 ${CC:-cc} -O2 -D_GNU_SOURCE -o "$TMP/cut" "$TOP/tests/sweep/cut.c" || bail 'no compiler for cut.c'
@@ -125,6 +125,7 @@ operation() { # NAME: $from $old $new $scenario
 	case $1 in
 	first | main) from=app old=- new=c0 ;;
 	create) from=node old=- new=- ;;
+	waiting) from=app old=- new=- ;; # what is set before there is a release
 	push) new=c3 ;;
 	back | activate) new=c0 ;;
 	rollback | relayout) new=c1 ;;
@@ -142,6 +143,7 @@ prepare() { # its status is the last command's
 		send -q c3:refs/heads/master && send -q c4:refs/heads/master && send -q -f c3:refs/heads/master
 		send -q c5:refs/heads/master && send -q -f c3:refs/heads/master
 		;;
+	config | waiting) deploy 'config put' file <"$REPO/app.ini" ;;
 	relayout) rm -rf "$CASE/apps/$APP/slots/$(slot_of "$(readlink "$CASE/apps/$APP/previous")")" ;;
 	fresh) rm "$CASE/apps/$APP/current/app/static/version" ;;
 	recover_flip | recover_intent)
@@ -169,6 +171,7 @@ perform() {
 	rollback | relayout) deploy rollback ;;
 	activate) deploy activate 1 ;;
 	redeploy | fresh) deploy redeploy ;;
+	config | waiting) deploy 'config set' KEY=value ;;
 	branch) deploy branch other ;;
 	settle | prune) deploy settle ;;
 	recover_*) deploy recover ;;
