@@ -66,7 +66,7 @@ LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_SERVICES)
 PC_SERVICES   = $(call pc,libpq libmariadb hiredis sqlite3)
 
-PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver
+PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver-packages silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/proc-receive $(B)/hooks/post-receive
 
@@ -87,6 +87,8 @@ silver-activate_MAIN = hooks/activate.c
 silver-activate_LIBS = $(filter-out $(call pc,libgit2 libdeflate),$(LIB_HOOKS))
 silver-deploy_MAIN  = buildless/deploy.c
 silver-deploy_LIBS  = $(LIB_BUILDLESS)
+silver-packages_MAIN = buildless/packages_main.c
+silver-packages_LIBS = $(filter-out $(call pc,libgit2 libdeflate),$(LIB_BUILDLESS)) $(call pc,libarchive)
 silver-exec_MAIN    = runtime/exec.c
 silver-exec_LIBS    = $(LIB_RUNTIME)
 silver-service_MAIN = services/service.c
@@ -139,7 +141,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call Q,TEST  $<)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(WRAP_$*) \
 		$(call archive,cli) $(call archive,hooks) $(call archive,receiver) $(LIB_BUILDLESS) \
-		$(call pc,libssh libseccomp cmocka) $(PC_SERVICES)
+		$(call pc,libarchive libssh libseccomp cmocka) $(PC_SERVICES)
 
 unit: all $(UNIT_PROGRAMS)
 	@B=$(B) scripts/run-unit $(UNIT_PROGRAMS)
@@ -164,7 +166,7 @@ install: all
 	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
 	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
 	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-git silver-hook silver-activate \
-		silver-deploy silver-exec silver-service) \
+		silver-deploy silver-exec silver-service silver-packages) \
 		$(DESTDIR)$(LIBEXECDIR)/
 	ln -sf ../silver-git $(DESTDIR)$(LIBEXECDIR)/git/git
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "buildless/report.h"
-#include "common/fs.h"
 #include "common/names.h"
 #include "common/proc.h"
 #include "runtime/ask.h"
@@ -168,33 +168,4 @@ bool install_is_private(const struct app *app)
 	struct stat st;
 
 	return fstat(app->node.fd, &st) == 0 && st.st_uid != 0;
-}
-
-bool install_has(const struct app *app, const char *entry)
-{
-	autofree char *path = xasprintf("packages/%s", entry);
-
-	return fs_exists(app->node.fd, path);
-}
-
-bool install_has_all(const struct app *app, const struct strv *entries)
-{
-	for (size_t i = 0; i < entries->n; i++)
-		if (!install_has(app, entries->v[i]))
-			return false;
-	return true;
-}
-
-char *install_entry_name(const char *name, const char *version, const char *arch)
-{
-	struct strbuf s = STRBUF_INIT;
-
-	strbuf_addf(&s, "%s_", name);
-	for (; *version; version++)
-		if (*version == ':')
-			strbuf_addstr(&s, "%3a");
-		else
-			strbuf_addch(&s, *version);
-	strbuf_addf(&s, "_%s", arch);
-	return strbuf_detach(&s);
 }

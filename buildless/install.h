@@ -18,9 +18,3 @@ MUST_CHECK int install_ask(const char *verb, const struct strv *names,
 			   const struct install_ears *ears, struct error *err);
 /* Does this node have a store of its own, because silverd is not root? */
 bool install_is_private(const struct app *app);
-/* Is this entry in the node's store? */
-bool install_has(const struct app *app, const char *entry);
-/* Are all these entries in the node's store? */
-bool install_has_all(const struct app *app, const struct strv *entries);
-/* "NAME_VERSION_ARCH", the version's ':' as "%3a". The caller frees. */
-char *install_entry_name(const char *name, const char *version, const char *arch);

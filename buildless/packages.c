@@ -2,6 +2,7 @@
 
 #include "buildless/install.h"
 #include "buildless/release.h"
+#include "buildless/store.h"
 #include "common/dpkg.h"
 #include "common/names.h"
 
@@ -101,7 +102,7 @@ static bool same_as_live(const struct app *app, const struct strv *names, const 
 
 	if (!current || release_read(app, current, &live, &none) == -1 || !live.packages.stamp ||
 	    strcmp(live.packages.stamp, stamp) != 0 || !are_names(&live.packages, names) ||
-	    !install_has_all(app, &live.packages.store))
+	    !store_has_all(&app->node, &live.packages.store))
 		return false;
 	packages_copy(out, &live.packages);
 	return true;
@@ -206,7 +207,7 @@ int packages_check(const struct app *app, const struct appini *ini, struct strv 
 		return error_prefix(err, "app.ini:%u: packages", ini->packages_line);
 	if (missing.n == 0)
 		return 0;
-	if (!app->node.packages.install || install_is_private(app)) {
+	if (!app->node.packages.install) {
 		refuse_missing(ini, &missing, errors);
 		return 0;
 	}
@@ -236,7 +237,7 @@ static bool is_entry(const char *asked, const char *name, const char *arch)
 static void take_entry(void *ctx, const char *name, const char *version, const char *arch)
 {
 	struct arrival *a = ctx;
-	autofree char *entry = install_entry_name(name, version, arch);
+	autofree char *entry = store_entry_name(name, version, arch);
 
 	strv_add(&a->out->store, entry);
 	for (size_t i = 0; i < a->names->n; i++)
@@ -245,12 +246,13 @@ static void take_entry(void *ctx, const char *name, const char *version, const c
 }
 
 /* On a node without root: into the store; dpkg's database is as it was. */
-static int install_in_store(const struct strv *missing, struct packages *out, struct error *err)
+static int install_in_store(const struct app *app, const struct strv *missing, struct packages *out,
+			    struct error *err)
 {
 	struct arrival arrival = {missing, out};
 	const struct install_ears ears = {.entry = take_entry, .ctx = &arrival};
 
-	if (install_ask("install", missing, &ears, err) == -1)
+	if (store_hold(&app->node, err) == -1 || install_ask("install", missing, &ears, err) == -1)
 		return -1;
 	strv_sort(&out->installed);
 	strv_sort(&out->store);
@@ -283,7 +285,7 @@ int packages_ready(const struct app *app, const struct appini *ini, struct packa
 	*changed = r == 0 && missing.n > 0;
 	if (*changed)
 		r = install_is_private(app)
-			    ? install_in_store(&missing, out, err)
+			    ? install_in_store(app, &missing, out, err)
 			    : install_on_machine(app, &ini->packages, &missing, out, err);
 	if (r == 0)
 		return 0;
@@ -321,7 +323,7 @@ int packages_return(const struct app *app, const struct packages *packages, stru
 		return return_on_machine(app, packages, err) == -1 ? error_prefix(err, "packages")
 								   : 0;
 	for (size_t i = 0; i < packages->store.n; i++)
-		if (!install_has(app, packages->store.v[i]))
+		if (!store_has(&app->node, packages->store.v[i]))
 			return error_set(err, E_REFUSED,
 					 "packages/%s is gone from the node's store; `silver "
 					 "redeploy %s` makes a release with what there is now",

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include "buildless/maintain.h"
 #include "buildless/report.h"
+#include "buildless/store.h"
 #include "common/fs.h"
 #include "common/proc.h"
 #include "runtime/ask.h"
@@ -196,6 +197,8 @@ static int remove_incoming(struct app *app, struct error *err)
 /* Deletions come last: on ext4 they make what is laid out soon after many times slower. */
 static int clean(struct app *app, struct error *err)
 {
+	if (store_prune(&app->node, err) == -1)
+		return -1;
 	if (remove_incoming(app, err) == -1)
 		return error_prefix(err, "removing what killed pushes left");
 	if (slot_empty_trash(app, err) == -1)

@@ -4,9 +4,9 @@
 #include "buildless/config.h"
 #include "buildless/config_rules.h"
 #include "buildless/equip.h"
-#include "buildless/install.h"
 #include "buildless/report.h"
 #include "buildless/space.h"
+#include "buildless/store.h"
 #include "common/names.h"
 #include "common/proc.h"
 #include "services/environment.h"
@@ -38,7 +38,8 @@ static int compose_env(const struct app *app, const struct release_info *r,
 
 	for (size_t i = 0; i < given->n; i++)
 		services[i] = given->v[i].name;
-	if (environment_compose(&release, env, err) == -1)
+	if (environment_compose(&release, env, err) == -1 ||
+	    store_compose(&app->node, &r->packages.store, env, err) == -1)
 		return error_prefix(err, "composing the environment");
 	for (size_t i = 0; i < asked->defaults.n; i++)
 		environment_put(env, asked->defaults.v[i]);
@@ -74,7 +75,7 @@ static bool find_kept(const struct app *app, const struct stage_order *order,
 	if (release_of_commit(app, order->commit, &number, &ignored) == -1 ||
 	    release_read(app, number, out, &ignored) == -1)
 		return false;
-	if (same_env(app, out, order) && install_has_all(app, &out->packages.store))
+	if (same_env(app, out, order))
 		return true;
 	release_info_release(out);
 	return false;

@@ -120,6 +120,7 @@ static const struct known {
 	{"run", S_IFDIR, 0755, true},
 	{"services", S_IFDIR, 0755, false},
 	{"keys", S_IFDIR, 0700, false},
+	{"packages", S_IFDIR, 0755, false},
 	{"ssh/host_ed25519", S_IFREG, 0600, false},
 };
 
@@ -198,6 +199,36 @@ static void check_users(struct fsck *s)
 		else if (name_check_user(names.v[i], &err) == -1 ||
 			 user_read(fd, names.v[i], &user, &err) == -1)
 			found(s, USER, path, "%s", err.text);
+	}
+}
+
+/* packages/: the store of a node without root (buildless/store.h). */
+
+static bool is_package_entry(const char *name)
+{
+	const char *end = strchr(name, '_');
+	autofree char *package = end ? xstrndup(name, (size_t)(end - name)) : NULL;
+
+	return package && strchr(end + 1, '_') && name_is_package(package);
+}
+
+static void check_packages(struct fsck *s)
+{
+	autostrv struct strv names = STRV_INIT;
+
+	if (!fs_exists(s->node->fd, "packages") || !list(s, "packages", &names))
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		autofree char *path = xasprintf("packages/%s", names.v[i]);
+		struct stat st;
+
+		if (names.v[i][0] == '.' &&
+		    (str_ends(names.v[i], ".new") || str_ends(names.v[i], ".gone")))
+			found(s, LITTER, path, "a package that was not wholly unpacked or deleted");
+		else if (strcmp(names.v[i], "apt") == 0 || is_package_entry(names.v[i]))
+			stat_one(s, path, S_IFDIR, true, &st);
+		else if (strcmp(names.v[i], "lock") != 0)
+			found(s, UNKNOWN, path, "nothing of this name belongs here");
 	}
 }
 
@@ -480,6 +511,7 @@ static int check(struct fsck *s, const char *wanted, struct outcome *o, struct e
 		return error_set(err, E_NOTFOUND, "no app '%s'", wanted);
 	check_node_names(s);
 	check_users(s);
+	check_packages(s);
 	check_remains(s, "data");
 	check_remains(s, "log");
 	check_hosts(s);

@@ -22,8 +22,9 @@ def _add_app(app):
     if os.path.isdir(src) and src not in sys.path:
         added.append(src)
     rest = [path for path in sys.path if path not in added]
-    at = next((i for i, path in enumerate(rest) if _is_system_packages(path)), len(rest))
-    sys.path[:] = rest[:at] + added + rest[at:]
+    # Debian packages of the release itself are in PYTHONPATH, in front of the standard library
+    packages = [path for path in rest if _is_system_packages(path)]
+    sys.path[:] = [path for path in rest if path not in packages] + added + packages
 
 
 def _keep_system_bytecode(app):

@@ -8,11 +8,6 @@
 is_root() {
 	[ "$(id -u)" -eq 0 ]
 }
-is_root || {
-	skip 'packages of the node' 'a node without root installs none yet'
-	done_testing
-	exit 0
-}
 
 # --- the repository ----------------------------------------------------------------------------------
 deb st-lib 1.0
@@ -96,7 +91,7 @@ settings 'lists_ms = 0' 'allow = st-prog g++* lib*'
 refused 'what the operator does not allow' "app\\.ini:3: package st-other: this node does not install it; its operator adds it to 'allow'" \
 	'packages = st-prog st-other g++st'
 settings 'lists_ms = 0' 'install = no'
-refused 'with install = no' 'app\.ini:3: not installed on this node: st-other' 'packages = st-prog st-other g++st'
+refused 'with install = no' 'app\.ini:3: not installed on this node: .*st-other.*: `apt install ' 'packages = st-prog st-other g++st'
 
 settings 'lists_ms = 0'
 deb st-newer 1.0
@@ -112,6 +107,120 @@ refused 'a source that is out of reach' 'packages: apt.s lists cannot be fetched
 mv "$APT/away" "$APT/repository"
 signing_key key
 publish
+
+# --- as a plain user: packages in the node's store ---------------------------------------------------------
+in_the_store() {
+	for is_entry; do
+		test -d "$STATE/packages/$is_entry" || return 1
+	done
+}
+not_in_the_store() {
+	for ni_entry; do
+		test ! -e "$STATE/packages/$ni_entry" || return 1
+	done
+}
+# run_here WORD...: in the environment of the live release
+run_here() {
+	verb run blog "$@"
+}
+says() { # TEXT WORD...
+	sy_text=$1
+	shift
+	equal "$(run_here "$@" 2>&1)" "$sy_text"
+}
+
+# 0, or what is pending; no damage
+fsck_knows_all() {
+	fk_status=0
+	silver fsck || fk_status=$?
+	[ "$fk_status" -eq 0 ] || [ "$fk_status" -eq 3 ]
+}
+
+store_tests() {
+	ok 'entries have the version in their names' in_the_store st-prog_1%3a2.0-1~x_all st-lib_1.0_all g++st_1.0_all
+	ok '   and nothing else is there' equal "$(find "$STATE/packages" -mindepth 1 -maxdepth 1 | wc -l)" 5
+	ok 'a program of a package is found' says 'st-prog 1:2.0-1~x' st-prog
+	ok '   and of what it depends on' says 'st-lib 1.0' st-lib
+	ok '   behind those of the app, before those of the machine' says "$STATE/packages/st-prog_1%3a2.0-1~x_all/usr/bin/st-prog" which st-prog
+
+	# A library, a Python module, a package with a script; one that the machine has.
+	multiarch=$(python3 -c 'import sysconfig; print(sysconfig.get_config_var("MULTIARCH"))')
+	DEB_TREE=$TMP/library
+	mkdir -p "$DEB_TREE/usr/lib/$multiarch" "$DEB_TREE/usr/lib/python3/dist-packages"
+	cp -L "/lib/$multiarch/libz.so.1" "$DEB_TREE/usr/lib/$multiarch/libst.so.1.0"
+	ln -s libst.so.1.0 "$DEB_TREE/usr/lib/$multiarch/libst.so.1"
+	DEB_ARCH=$(dpkg --print-architecture)
+	DEB_COMPRESSION=zstd
+	deb libst1 1.0
+	DEB_ARCH='' DEB_COMPRESSION=gzip
+	DEB_TREE=$TMP/module
+	mkdir -p "$DEB_TREE/usr/lib/python3/dist-packages/st_module" "$DEB_TREE/DEBIAN"
+	printf 'import ctypes\nlibrary = ctypes.CDLL("libst.so.1")\n' >"$DEB_TREE/usr/lib/python3/dist-packages/st_module/__init__.py"
+	printf 'raise ImportError("not the standard one")\n' >"$DEB_TREE/usr/lib/python3/dist-packages/this.py"
+	printf '#!/bin/sh\nset -e\nadduser --system st\n' >"$DEB_TREE/DEBIAN/postinst"
+	chmod 755 "$DEB_TREE/DEBIAN/postinst"
+	deb python3-st 1.0 'Depends: libst1'
+	DEB_TREE=
+	deb st-prog 1:3.0 'Depends: st-lib'
+	publish
+	commit_app 4 'packages = python3-st st-old st-prog' '  g++st'
+	ok 'a library and a Python module' push
+	ok '   a script that does not run is told' said "warning: package python3-st has a script that does not run without root: 'adduser --system st'"
+	ok '   what the machine has is not downloaded' not_in_the_store st-old_3.0_all
+	ok '   and recorded all the same' said '^	?(installed = )?st-old 3\.0$' "$STATE/apps/blog/releases/4/record.ini"
+	ok '   the module finds the library' run_here python3 -c "'import st_module'"
+	ok '   the standard library comes first' run_here python3 -c "'import this'"
+	LIVE=4
+
+	ok '30 with new lists the newer version came' says 'st-prog 1:3.0' st-prog
+	ok '   rolling back' verb rollback blog
+	ok '   has the old version again' says 'st-prog 1:2.0-1~x' st-prog
+	ok '   and no module' must_fail run_here python3 -c "'import st_module'"
+	ok '   and forward' verb rollback blog
+	ok '   the new one' says 'st-prog 1:3.0' st-prog
+
+	mv "$APT/repository" "$APT/away"
+	commit_app 5 'packages = python3-st st-old st-prog g++st'
+	ok '48 what is in the store needs no network' push
+	mv "$APT/away" "$APT/repository"
+	LIVE=5
+
+	# Somebody else installs for the node.
+	settings 'lists_ms = 0' 'lock_ms = 500'
+	exec 8>>"$STATE/run/packages.lock"
+	flock 8
+	refused 'while somebody else installs' 'packages: packages are being installed on this node' 'packages = st-other st-prog'
+	exec 8>&-
+
+	# A package that cannot be unpacked here leaves nothing.
+	DEB_TREE=$TMP/evil
+	mkdir -p "$DEB_TREE/usr/share"
+	ln -s ../../../../../tmp "$DEB_TREE/usr/share/out"
+	deb st-evil 1.0
+	DEB_TREE=
+	publish
+	refused 'a package with a link out of it' "packages: st-evil_1.0_all.deb: 'usr/share/out' is a link out of the package" 'packages = st-evil'
+	ok '   and is not in the store' not_in_the_store st-evil_1.0_all
+	wait_until 60 settled || true
+	ok '   what may be left of it is known' fsck_knows_all
+
+	# What no kept release uses goes.
+	sed -i 's/^\[node\]/[node]\nkeep = 2/' "$STATE/node.ini"
+	settings 'lists_ms = 0'
+	for version in 6 7; do
+		commit_app "$version" 'packages = st-other'
+		push || bail "push $version failed"
+	done
+	ok 'entries of no release are removed' wait_until 120 not_in_the_store python3-st_1.0_all st-prog_1%3a3.0_all .st-evil_1.0_all.new
+	ok '   others stay' in_the_store st-other_1.0_all
+	wait_until 60 settled || true
+	ok 'fsck finds nothing' silver fsck
+}
+is_root || {
+	store_tests
+	done_testing
+	exit
+}
 
 # --- as root: packages of the machine ------------------------------------------------------------------
 ok 'st-prog is in the root, with what it needs' test -x "$ROOT/usr/bin/st-prog" -a -x "$ROOT/usr/bin/st-lib"
