@@ -396,7 +396,7 @@ static int run_shown(struct apt *apt, struct strv *argv, const char *cwd, struct
 				 .fds = &keep,
 				 .n_fds = apt->lock_fd != -1,
 				 .new_session = true};
-	pid_t pid;
+	pid_t pid = -1;
 	int r = open_log(apt, &s, err);
 
 	add_environment(apt, &env);

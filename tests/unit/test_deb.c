@@ -137,13 +137,14 @@ static void damaged_packages_are_refused(void **state)
 	      ">tree/usr/bin/one; dpkg-deb --root-owner-group -Zgzip --build tree whole.deb");
 	assert_int_equal(fs_read_file(t->fd, "whole.deb", 1 << 20, &whole, &err), 0);
 	for (int round = 0; round < 300; round++) {
-		autofree char *bytes = xmalloc(whole.len), *script = NULL;
+		autofree unsigned char *bytes = xmalloc(whole.len);
+		autofree char *script = NULL;
 		autoclose int fd = openat(t->fd, "x.deb", O_WRONLY | O_CREAT | O_TRUNC, 0644);
 		size_t len = round % 2 ? (size_t)rand_r(&seed) % whole.len : whole.len;
 
 		memcpy(bytes, whole.buf, whole.len);
 		if (round % 2 == 0)
-			bytes[(size_t)rand_r(&seed) % whole.len] ^= (char)(1 << rand_r(&seed) % 8);
+			bytes[(size_t)rand_r(&seed) % whole.len] ^= 0x10;
 		assert_int_equal(fs_write_all(fd, bytes, len, &err), 0);
 		if (unpack(t, "x.deb", &script, &err) == 0)
 			assert_int_equal(round % 2, 0); /* a flipped bit may be in a date */
@@ -177,9 +178,9 @@ static void scripts_that_do_something_are_told(void **state)
 
 /* The store */
 
-static struct node node_in(const struct tmp *t)
+static struct node node_in(struct tmp *t)
 {
-	return (struct node){.fd = t->fd, .dir = (char *)(uintptr_t)t->path};
+	return (struct node){.fd = t->fd, .dir = t->path};
 }
 
 static const char *value(const struct strv *env, const char *name)
@@ -192,7 +193,7 @@ static const char *value(const struct strv *env, const char *name)
 
 static void the_environment_leads_to_entries(void **state)
 {
-	const struct tmp *t = *state;
+	struct tmp *t = *state;
 	struct node node = node_in(t);
 	autostrv struct strv env = STRV_INIT, entries = STRV_INIT;
 	autofree char *path =
@@ -222,7 +223,7 @@ static void the_environment_leads_to_entries(void **state)
 
 static void what_no_release_names_is_pruned(void **state)
 {
-	const struct tmp *t = *state;
+	struct tmp *t = *state;
 	struct node node = node_in(t);
 	struct error err = ERROR_INIT;
 
