@@ -117,6 +117,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call Q,CC    $<)$(CC) $(FIRST_$*) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# it holds the template of nginx's configuration
+$(B)/runtime/front_text.o: runtime/nginx.conf
+
 # what runs behind the decision never needs libgit2, but for a push that nothing was staged for
 HOOK_proc-receive = silver-activate
 HOOK_post-receive = silver-activate

@@ -6,6 +6,7 @@
 #include "common/fs.h"
 #include "common/names.h"
 #include "common/proc.h"
+#include "runtime/location.h"
 
 #define DESCRIPTORS 2048
 
@@ -15,32 +16,6 @@ static int required(const char *name, const char **out, struct error *err)
 	if (!*out || !**out)
 		return error_set(err, E_USAGE, "%s is not set; silverd starts this program", name);
 	return 0;
-}
-
-/* Does hosts/HOST lead to this app? */
-static bool leads_here(int hosts_fd, const char *host, const char *app)
-{
-	autofree char *wanted = xasprintf("../apps/%s/current", app);
-	autofree char *target = NULL;
-	struct error ignored = ERROR_INIT;
-
-	return fs_read_link(hosts_fd, host, &target, &ignored) == 0 && strcmp(target, wanted) == 0;
-}
-
-static char *canonical_host(const struct node *node, const char *app)
-{
-	autostrv struct strv hosts = STRV_INIT;
-	autoclose int fd = -1;
-	struct error ignored = ERROR_INIT;
-	const char *best = NULL;
-
-	if (fs_open_dir(node->fd, "hosts", &fd, &ignored) == 0 &&
-	    fs_list(fd, &hosts, &ignored) == 0)
-		for (size_t i = 0; i < hosts.n; i++)
-			if ((!best || strlen(hosts.v[i]) < strlen(best)) &&
-			    leads_here(fd, hosts.v[i], app))
-				best = hosts.v[i];
-	return best ? xstrdup(best) : xasprintf("%s.%s", app, node->domain);
 }
 
 /* The lock is the open file description that silverd passed on; a program that was started by hand
@@ -90,12 +65,19 @@ int app_open_from_environment(struct app *app, struct error *err)
 	}
 	app->user = xstrdup(user && *user ? user : "local");
 	app->repo_path = xasprintf("%s/apps/%s/repo.git", app->node.dir, name);
-	app->host = canonical_host(&app->node, name);
+	location_of_app(&app->node, name, &app->host, &app->path);
 	account_begin(&app->account, start && str_to_uint(start, INT64_MAX, &start_us)
 					     ? (int64_t)start_us
 					     : clock_us());
 	app->start_ms = app->account.start_us / 1000;
 	return 0;
+}
+
+char *app_url(const struct app *app)
+{
+	autofree char *location = xasprintf("%s%s", app->host, app->path ? app->path : "");
+
+	return node_url(&app->node, location);
 }
 
 void app_release(struct app *app)
@@ -105,5 +87,6 @@ void app_release(struct app *app)
 	free(steal_ptr(&app->user));
 	free(steal_ptr(&app->repo_path));
 	free(steal_ptr(&app->host));
+	free(steal_ptr(&app->path));
 	node_release(&app->node);
 }

@@ -4,6 +4,7 @@
 #include "buildless/runner.h"
 #include "common/names.h"
 #include "common/words.h"
+#include "runtime/location.h"
 
 static void take_app_name(struct parse *p, const struct place *at, const char *value)
 {
@@ -118,22 +119,6 @@ static void take_test(struct parse *p, const struct place *at, const char *value
 	take_tasks(p, at, value, &p->ini->test);
 }
 
-/* The path behind the host: "/blog", parts of unreserved characters (RFC 3986, 2.3). */
-static bool is_location_path(const char *path)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._~-";
-
-	while (*path == '/') {
-		size_t len = strspn(++path, letters);
-
-		if (len == 0 || (len <= 2 && strspn(path, ".") >= len))
-			return false;
-		path += len;
-	}
-	return *path == '\0';
-}
-
 static void take_location(struct parse *p, const struct place *at, const char *value)
 {
 	autofree char *v = appini_shown(value, strlen(value));
@@ -146,7 +131,7 @@ static void take_location(struct parse *p, const struct place *at, const char *v
 			      "default_location '%s' is a host name, without 'http://'", v);
 	else if (name_check_host(host, &err) == -1)
 		appini_refuse(p, at->line, "default_location: %s", err.text);
-	else if (!is_location_path(value + strlen(host)))
+	else if (!location_path_is_good(value + strlen(host)))
 		appini_refuse(p, at->line,
 			      "default_location '%s': the path is /one/two, of letters, digits and "
 			      "'._~-', without a '/' at its end",

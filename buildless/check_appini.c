@@ -200,8 +200,6 @@ static void check_available(struct reading *c, const struct appini *ini)
 		{run->n_crons, run->n_crons ? run->cron[0].line : 0, "[cron:NAME]"},
 		{run->limits.memory_bytes || run->limits.cpu_percent || run->limits.tasks, 0,
 		 "[limits] of memory, cpu and tasks"},
-		{ini->default_location && strchr(ini->default_location, '/'), ini->location_line,
-		 "a path in 'default_location'"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {

@@ -103,7 +103,7 @@ void report_staged(struct app *app, const struct release_info *release)
 
 void report_live(struct app *app, const struct release_info *release, bool reused)
 {
-	autofree char *url = node_url(&app->node, app->host);
+	autofree char *url = app_url(app);
 	autostrbuf struct strbuf files = STRBUF_INIT, parts = STRBUF_INIT, whole = STRBUF_INIT;
 	struct error err = ERROR_INIT;
 
@@ -114,6 +114,9 @@ void report_live(struct app *app, const struct release_info *release, bool reuse
 	report_step("%s", strbuf_str(&parts));
 	report_step("%s release %u is live at %s (%s; %s%s)", app->name, release->number, url,
 		    whole.buf, files.buf, reused ? "" : " changed");
+	if (app_is_disabled(app))
+		report_step("%s is out of service, so nobody sees it yet: `silver enable %s`",
+			    app->name, app->name);
 	if (release_write_times(app, release->number, &err) == -1)
 		report_problem(&err, "the release is live; how long it took could not be recorded");
 }

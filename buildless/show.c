@@ -159,6 +159,9 @@ static void status_text(const struct app *app, const struct overview *o, const c
 		took_text(live, s);
 	}
 	strbuf_addf(s, "  address   %s\n", url);
+	if (app_is_disabled(app))
+		strbuf_addf(s, "  disabled  every request is answered 503: 'silver enable %s'\n",
+			    app->name);
 	if (o->previous)
 		strbuf_addf(s, "  previous  release %u\n", o->previous);
 	if (o->staged)
@@ -180,6 +183,7 @@ static void status_json(const struct app *app, const struct overview *o, const c
 	json_open(&j, NULL, '{');
 	json_str(&j, "app", app->name);
 	json_str(&j, "url", url);
+	json_bool(&j, "disabled", app_is_disabled(app));
 	if (live)
 		json_release(&j, "live", live);
 	else
@@ -203,7 +207,7 @@ static void status_json(const struct app *app, const struct overview *o, const c
 
 int verb_status(struct verb_call *call, struct error *err)
 {
-	autofree char *url = node_url(&call->app->node, call->app->host);
+	autofree char *url = app_url(call->app);
 	autostrbuf struct strbuf s = STRBUF_INIT;
 	struct overview o;
 	bool json;

@@ -19,6 +19,8 @@ int verb_recover(struct verb_call *call, struct error *err);
 int verb_rollback(struct verb_call *call, struct error *err);
 int verb_activate(struct verb_call *call, struct error *err);
 int verb_redeploy(struct verb_call *call, struct error *err);
+int verb_disable(struct verb_call *call, struct error *err);
+int verb_enable(struct verb_call *call, struct error *err);
 int verb_branch(struct verb_call *call, struct error *err);
 
 int verb_status(struct verb_call *call, struct error *err);

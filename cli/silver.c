@@ -70,10 +70,15 @@ static int parse_options(char **argv, struct options *o, int *first, struct erro
 static int ask(const struct options *o, char **words, size_t n, int *status, struct error *err)
 {
 	const struct local_command *here = local_command_named(words[0]);
+	autofree char *two = command_two_words(words, n);
 
 	if (here)
 		return local_command_run(here, o, words + 1, n - 1, status, err);
-	if (!command_named(words[0]) && strcmp(words[0], "git") != 0)
+	if (two) { /* one word from here on */
+		words[1] = two;
+		return where_ask(o, words + 1, n - 1, status, err);
+	}
+	if (!command_named(words[0]) && !command_is_group(words[0]) && strcmp(words[0], "git") != 0)
 		return command_unknown(words[0], err);
 	return where_ask(o, words, n, status, err);
 }
@@ -106,7 +111,7 @@ static int help(char **words, size_t n, struct error *err)
 	}
 	if (local_command_named(words[0]))
 		local_command_help(&text, local_command_named(words[0]));
-	else if (!command_named(words[0]))
+	else if (!command_named(words[0]) && !command_is_group(words[0]))
 		return command_unknown(words[0], err);
 	else if (command_help(&text, words[0], err) == -1)
 		return -1;

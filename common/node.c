@@ -1,4 +1,5 @@
 #include "common/node.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +10,7 @@
 
 enum { INI_MAX_BYTES = 256 << 10 };
 
-enum setting_type { ADDRESS, HOST, COUNT, MILLISECONDS, BYTES, YES_NO, PATH, PATTERNS };
+enum setting_type { ADDRESS, HOST, NETWORKS, COUNT, MILLISECONDS, BYTES, YES_NO, PATH, PATTERNS };
 
 /* One row is all there is to know about a setting: the parser, the new node.ini and the checks read
  * it here. */
@@ -46,6 +47,13 @@ static const struct setting settings[] = {
 	{"max_startups", COUNT, FIELD(max_startups), 2, 10000, "100",
 	 "connections at once that have not logged in; the oldest gives way to a new one"},
 	{"max_sessions", COUNT, FIELD(max_sessions), 2, 10000, "500", "connections at once"},
+	{"max_body_bytes", BYTES, FIELD(max_body_bytes), 1 << 10, (uint64_t)1 << 40, "104857600",
+	 "the largest body of a request; a larger one is answered 413"},
+	{"answer_ms", MILLISECONDS, FIELD(answer_ms), 1000, 86400000, "600000",
+	 "how long an application may be silent over a request; then it is answered 504"},
+	{"trusted_proxies", NETWORKS, FIELD(trusted_proxies), 0, 0, "none",
+	 "addresses and networks of proxies in front of this node, whose X-Forwarded headers "
+	 "count"},
 	{"max_push_bytes", BYTES, FIELD(max_push_bytes), 1 << 20, (uint64_t)1 << 40, "4294967296",
 	 "the largest pack that a push may send"},
 
@@ -133,6 +141,51 @@ static int set_word(struct node *node, const struct setting *s, const char *valu
 	return 0;
 }
 
+/* "10.0.0.1" or "10.0.0.0/8", of either family. */
+static bool is_network(const char *word)
+{
+	autofree char *host = xstrndup(word, strcspn(word, "/"));
+	const char *bits = strchr(word, '/');
+	unsigned char bytes[sizeof(struct in6_addr)];
+	bool v4 = inet_pton(AF_INET, host, bytes) == 1;
+	uint64_t n = 0;
+
+	return (v4 || inet_pton(AF_INET6, host, bytes) == 1) &&
+	       (!bits || str_to_uint(bits + 1, v4 ? 32 : 128, &n));
+}
+
+static void split_networks(const char *text, struct strv *out)
+{
+	static const char between[] = ", \t\n";
+
+	if (strcmp(text, "none") == 0)
+		return;
+	for (size_t len; *(text += strspn(text, between)); text += len) {
+		len = strcspn(text, between);
+		autofree char *word = xstrndup(text, len);
+		strv_add(out, word);
+	}
+}
+
+static int check_networks(const char *key, const char *value, struct error *err)
+{
+	autostrv struct strv words = STRV_INIT;
+
+	split_networks(value, &words);
+	for (size_t i = 0; i < words.n; i++)
+		if (!is_network(words.v[i]))
+			return error_set(err, E_USAGE,
+					 "%s: '%s' is no address like 10.0.0.1, and no network "
+					 "like 10.0.0.0/8",
+					 key, words.v[i]);
+	return 0;
+}
+
+void node_trusted(const struct node *node, struct strv *out)
+{
+	split_networks(node->trusted_proxies, out);
+}
+
 static int set_value(struct node *node, const struct setting *s, const char *value,
 		     struct error *err)
 {
@@ -140,8 +193,10 @@ static int set_value(struct node *node, const struct setting *s, const char *val
 
 	if (s->type == YES_NO || s->type == PATH || s->type == PATTERNS)
 		return set_word(node, s, value, err);
-	if (s->type != ADDRESS && s->type != HOST)
+	if (s->type == COUNT || s->type == MILLISECONDS || s->type == BYTES)
 		return set_number(node, s, value, err);
+	if (s->type == NETWORKS && check_networks(s->key, value, err) == -1)
+		return -1;
 	if (s->type == ADDRESS && address_parse(value, &address, err) == -1)
 		return error_prefix(err, "%s", s->key);
 	if (s->type == HOST && name_check_host(value, err) == -1)
@@ -292,6 +347,7 @@ void node_release(struct node *node)
 	free(node->packages.allow);
 	free(node->packages.dpkg);
 	free(node->packages.apt_config);
+	free(node->trusted_proxies);
 	*node = (struct node){.fd = -1};
 }
 
@@ -307,14 +363,15 @@ int node_open_app(const struct node *node, const char *app, int *out, struct err
 	return 0;
 }
 
-char *node_url(const struct node *node, const char *host)
+char *node_url(const struct node *node, const char *location)
 {
+	int host = (int)strcspn(location, "/");
 	struct error err = ERROR_INIT;
 	union address a;
 
 	if (!node->http || address_parse(node->http, &a, &err) == -1 || address_port(&a) == 80)
-		return xasprintf("http://%s", host);
-	return xasprintf("http://%s:%u", host, address_port(&a));
+		return xasprintf("http://%s", location);
+	return xasprintf("http://%.*s:%u%s", host, location, address_port(&a), location + host);
 }
 
 /* "[packages]", where the setting is the first of it. */

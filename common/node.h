@@ -2,7 +2,9 @@
  *
  *	DIR/node.ini	settings, world-readable
  *	DIR/apps/APP	repo.git lock config slots releases current previous next
- *	DIR/hosts/HOST	-> ../apps/APP/current
+ *	DIR/hosts/NAME	-> ../apps/APP/current (runtime/location.h)
+ *	DIR/locations/APP	which of hosts/ are the app's
+ *	DIR/pages	the operator's own pages of the front (docs/HTTP.md)
  *	DIR/data/APP DIR/log/APP DIR/users/NAME DIR/ssh DIR/run
  *
  *	DIR/run/node.ini	the addresses that silverd really has, over those of node.ini
@@ -29,6 +31,9 @@ struct node {
 	int idle_ms;           /* 600 000: a session without a byte in either direction ends */
 	unsigned max_startups; /* 100: unauthenticated connections at once; the oldest gives way */
 	unsigned max_sessions; /* 500: connections at once */
+	uint64_t max_body_bytes; /* 100 MiB: of one request */
+	int answer_ms;           /* 600 000: how long an app may be silent over a request */
+	char *trusted_proxies;   /* "none": whose X-Forwarded headers count */
 	uint64_t max_push_bytes; /* 4 GiB: receive.maxInputSize */
 	struct {
 		char *allow;      /* "*": patterns of names, blanks between them */
@@ -47,7 +52,10 @@ MUST_CHECK int node_open(struct node *out, const char *dir, struct error *err);
 void node_release(struct node *node);
 /* Opens apps/APP; E_NOTFOUND "no app 'APP'". `app` has passed name_check_app(). */
 MUST_CHECK int node_open_app(const struct node *node, const char *app, int *out, struct error *err);
-/* "http://HOST[:PORT]" by which people reach `host` on this node. The caller frees. */
-char *node_url(const struct node *node, const char *host);
+/* "http://HOST[:PORT][/PATH]" by which people reach "HOST[/PATH]" on this node. The caller frees.
+ */
+char *node_url(const struct node *node, const char *location);
+/* Each word of trusted_proxies: an address, or a network as ADDR/BITS. */
+void node_trusted(const struct node *node, struct strv *out);
 /* The text of a new node.ini: every setting with its default, commented. The caller frees. */
 char *node_default_ini(const char *ssh, const char *http);

@@ -2,17 +2,21 @@
 
 #include "common/fs.h"
 #include "runtime/ask.h"
+#include "runtime/location.h"
 
 void location_check(const struct app *app, const struct appini *ini, struct strv *errors)
 {
-	autofree char *ours = xasprintf("../apps/%s/current", app->name), *target = NULL;
-	struct error ignored = ERROR_INIT;
+	autolocation struct location taken = {0};
+	struct error none = ERROR_INIT;
+	autofree char *name = NULL;
 	autoclose int fd = -1;
 
-	if (!ini->default_location || fs_open_dir(app->node.fd, "hosts", &fd, &ignored) == -1 ||
-	    fs_read_link(fd, ini->default_location, &target, &ignored) == -1)
+	if (!ini->default_location || fs_open_dir(app->node.fd, "hosts", &fd, &none) == -1)
 		return; /* location_take() is who decides */
-	if (strcmp(target, ours) != 0)
+	name = location_name(ini->default_location);
+	if (location_read(fd, name, &taken, &none) == -1)
+		return;
+	if (strcmp(taken.app, app->name) != 0)
 		strv_addf(errors,
 			  "app.ini:%u: default_location '%s' leads to another app of this node "
 			  "already; choose another name, or leave it out",
@@ -21,10 +25,14 @@ void location_check(const struct app *app, const struct appini *ini, struct strv
 
 void location_choose(struct app *app, const struct appini *ini)
 {
-	if (!ini->default_location || strlen(ini->default_location) >= strlen(app->host))
+	size_t len = ini->default_location ? strcspn(ini->default_location, "/") : 0;
+
+	if (len == 0 || len >= strlen(app->host))
 		return;
 	free(app->host);
-	app->host = xstrdup(ini->default_location);
+	free(app->path);
+	app->host = xstrndup(ini->default_location, len);
+	app->path = xstrdup(ini->default_location + len);
 }
 
 int location_take(const struct appini *ini, struct error *err)

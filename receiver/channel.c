@@ -5,6 +5,7 @@
 #include "common/names.h"
 #include "common/wire.h"
 #include "receiver/errand.h"
+#include "runtime/location.h"
 
 enum {
 	ERRAND_MS = 60000,
@@ -31,7 +32,7 @@ struct channel {
 /* One row is one request: what its words must be, and how long it may take. */
 struct question {
 	const char *name;
-	enum { RELEASE, TASK, HOST, SERVICE, PACKAGES } takes;
+	enum { RELEASE, TASK, LOCATION, SERVICE, PACKAGES } takes;
 	/* RELEASE: N; TASK: N WORD..., a command whose output goes to the asker's pipe;
 	 * SERVICE: NAME VALUE; PACKAGES: VERB NAME..., and a pipe as for TASK */
 	bool drains; /* takes drain_ms more than ERRAND_MS */
@@ -39,7 +40,7 @@ struct question {
 
 static const struct question questions[] = {
 	{"start", RELEASE, false},     {"only", RELEASE, true}, {"stop", RELEASE, true},
-	{"locate", HOST, false},       {"task", TASK, false},   {"provision", SERVICE, false},
+	{"locate", LOCATION, false},   {"task", TASK, false},   {"provision", SERVICE, false},
 	{"packages", PACKAGES, false},
 };
 
@@ -107,6 +108,7 @@ static int check_packages(const struct wire_message *m, struct error *err)
 static int check_request(const struct channel *c, const struct question *q,
 			 const struct wire_message *m, struct error *err)
 {
+	autolocation struct location location = {0};
 	uint64_t release;
 
 	if (!c->may_ask)
@@ -116,8 +118,8 @@ static int check_request(const struct channel *c, const struct question *q,
 		return check_service(m, err);
 	if (q->takes == PACKAGES)
 		return check_packages(m, err);
-	if (q->takes == HOST)
-		return name_check_host(m->word[1], err);
+	if (q->takes == LOCATION)
+		return location_parse(m->word[1], &location, err);
 	if (!str_to_uint(m->word[1], RELEASE_MAX, &release) || !release)
 		return error_set(err, E_USAGE, "'%s' of a release that is no number", q->name);
 	return 0;

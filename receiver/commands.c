@@ -13,8 +13,9 @@ static const struct command commands[] = {
 	 "silver-deploy", AS_OWNER, NULL, 1},
 	{"redeploy", "APP", "deploy the live commit once more, as a new release", ROLE_DEPLOY,
 	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 0},
-	{"logs", "APP [-f] [-n LINES] [--release N]", "print what the app wrote; -f goes on",
-	 ROLE_READ, NEED_APP | PATIENT, "silver-deploy", AS_OWNER, "-f -n= --release=", 0},
+	{"logs", "APP [-f] [-n LINES] [--release N | --access]",
+	 "print what the app wrote, or the requests for it; -f goes on", ROLE_READ,
+	 NEED_APP | PATIENT, "silver-deploy", AS_OWNER, "-f -n= --release= --access", 0},
 	{"run", "APP COMMAND...", "run a command in the live release, with its environment",
 	 ROLE_DEPLOY, NEED_APP | TTY | RAW | PATIENT, "silver-exec", AS_ROOT, NULL, 0},
 	{"verify", "APP [--release N | --all] [--repair] [--json]",
@@ -40,6 +41,17 @@ static const struct command commands[] = {
 	 ROLE_DEPLOY, NEED_APP | CHANGES | DRAIN | INPUT, "silver-deploy", AS_OWNER, NULL, 1},
 	{"config remove", "APP FILE...", "remove files of the configuration directory", ROLE_DEPLOY,
 	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 250},
+	{"disable", "APP", "answer 503 instead of the app, from the next request on", ROLE_DEPLOY,
+	 NEED_APP | DRAIN, "silver-deploy", AS_OWNER, NULL, 0},
+	{"enable", "APP", "let the app answer again", ROLE_DEPLOY, NEED_APP | DRAIN,
+	 "silver-deploy", AS_OWNER, NULL, 0},
+	{"location add", "APP LOCATION [--redirect TO]",
+	 "HOST, HOST/PATH, .DOMAIN or '*' leads to the app, or redirects", ROLE_ADMIN,
+	 NEED_APP | DRAIN, "silver-root", AS_ROOT, "--redirect=", 1},
+	{"location remove", "APP LOCATION", "take a location from the app", ROLE_ADMIN,
+	 NEED_APP | DRAIN, "silver-root", AS_ROOT, NULL, 1},
+	{"location list", "APP [--json]", "list what leads to the app", ROLE_READ, NEED_APP,
+	 "silver-root", AS_ROOT, "--json", 0},
 	{"create", "APP", "make an app without a push", ROLE_DEPLOY, NEED_APP | MISSING_OK | DRAIN,
 	 "silver-root", AS_ROOT, NULL, 0},
 	{"destroy", "APP --yes", "remove an app: repository, releases, processes, data", ROLE_ADMIN,
@@ -62,6 +74,8 @@ static const struct command commands[] = {
 	{"help", "[VERB]", "print this, or how to use one verb", ROLE_NONE, 0, NULL, AS_NOBODY,
 	 NULL, 1},
 
+	{"access", "APP [-f] [-n LINES] --access", "print the access log", ROLE_READ,
+	 NEED_APP | PATIENT | HIDDEN, "silver-root", AS_ROOT, "-f -n= --access", 0},
 	{"git-receive-pack", "APP", "push", ROLE_DEPLOY,
 	 NEED_APP | URL_PATH | CHANGES | DRAIN | CREATES | HIDDEN, "git", AS_OWNER, NULL, 0},
 	{"git-upload-pack", "APP", "fetch", ROLE_READ, NEED_APP | URL_PATH | HIDDEN, "git",
@@ -107,6 +121,20 @@ static size_t list_group(const char *first, struct strbuf *out)
 		strbuf_addf(out, "%s%s %s", n++ ? "\n" : "", commands[i].name, commands[i].usage);
 	}
 	return n;
+}
+
+bool command_is_group(const char *word)
+{
+	autostrbuf struct strbuf list = STRBUF_INIT;
+
+	return list_group(word, &list) > 0;
+}
+
+char *command_two_words(char *const *words, size_t n)
+{
+	autofree char *name = n > 1 ? xasprintf("%s %s", words[0], words[1]) : NULL;
+
+	return name && command_named(name) ? steal_ptr(&name) : NULL;
 }
 
 static int unknown_verb(const char *verb, struct error *err)
@@ -308,6 +336,15 @@ static const struct command *find_command(char *const *words, size_t n, size_t *
 	return c ? c : command_named(words[0]);
 }
 
+/* The access log is nginx's, so another program reads it than what the app wrote. */
+static int take_access(struct request *out, struct error *err)
+{
+	if (request_has(out, "--release"))
+		return bad_use(out->command, err, "the access log is one for all releases");
+	out->command = command_named("access");
+	return 0;
+}
+
 int request_parse(struct request *out, char *const *words, size_t n, struct error *err)
 {
 	size_t used = 1;
@@ -325,6 +362,8 @@ int request_parse(struct request *out, char *const *words, size_t n, struct erro
 					     : parse_words(out, words + used, n - used, err);
 	if (result == 0 && (out->command->flags & MAY_APP) && !out->app[0])
 		out->command = command_named("apps"); /* the same question about all of them */
+	if (result == 0 && !strcmp(out->command->name, "logs") && request_has(out, "--access"))
+		result = take_access(out, err);
 	if (result == -1)
 		request_release(out);
 	return result;

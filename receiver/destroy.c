@@ -10,30 +10,13 @@
 #include "receiver/keys.h"
 #include "receiver/provide.h"
 #include "receiver/provision.h"
+#include "receiver/locate.h"
 #include "runtime/runner.h"
 #include "runtime/s6.h"
 
 static char *gone_name(const char *app)
 {
 	return xasprintf(".%s.gone", app);
-}
-
-static int remove_hosts(const struct node *node, const char *app, struct error *err)
-{
-	autostrv struct strv hosts = STRV_INIT;
-	autoclose int fd = -1;
-
-	if (fs_open_dir(node->fd, "hosts", &fd, err) == -1 || fs_list(fd, &hosts, err) == -1)
-		return -1;
-	for (size_t i = 0; i < hosts.n; i++) {
-		struct error other = ERROR_INIT;
-		autofree char *leads_to = NULL;
-
-		if (provision_app_of_host(node, hosts.v[i], &leads_to, &other) == 0 && leads_to &&
-		    strcmp(leads_to, app) == 0 && fs_unlink(fd, hosts.v[i], err) == -1)
-			return -1;
-	}
-	return fs_sync(fd, err);
 }
 
 static int remove_below(const struct node *node, const char *parent, const char *name,
@@ -55,7 +38,7 @@ static int remove_remains(const struct node *node, int apps_fd, const char *app,
 	struct runner runner;
 	struct error none = ERROR_INIT;
 
-	if (remove_hosts(node, app, err) == -1 || keys_forget_app(node, app, err) == -1 ||
+	if (locate_remove_all(node, app, err) == -1 || keys_forget_app(node, app, err) == -1 ||
 	    s6_stop_others(node, app, 0, node->drain_ms, err) == -1)
 		return -1;
 	if (geteuid() == 0 && runner_find(node, app, &runner, &none) == 0)
@@ -133,7 +116,7 @@ static int take_back(const struct node *node, int apps_fd, const char *app, stru
 	autofree char *fresh = xasprintf(".%s.new", app);
 	bool data_gone, log_gone;
 
-	if (remove_hosts(node, app, err) == -1 ||
+	if (locate_remove_all(node, app, err) == -1 ||
 	    remove_empty(node, "log", app, &log_gone, err) == -1 ||
 	    remove_empty(node, "data", app, &data_gone, err) == -1)
 		return -1;

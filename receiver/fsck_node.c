@@ -11,10 +11,11 @@
 #include "common/names.h"
 #include "common/proc.h"
 #include "receiver/errand.h"
-#include "receiver/provision.h"
 #include "receiver/users.h"
+#include "runtime/location.h"
 
 #define OUTPUT_MAX (64 << 20)
+#define RECORD_MAX (1 << 20)
 
 enum rule {
 	UNKNOWN,
@@ -29,6 +30,7 @@ enum rule {
 	HOST,
 	HOST_LEFT,
 	NO_HOST,
+	LOCATIONS,
 	SHUT,
 };
 
@@ -56,6 +58,8 @@ static const struct finding_rule rules[] = {
 		       "the next start of the node removes it, or the next push makes the app"},
 	[NO_HOST] = {FINDING_PENDING, "an app has a location from its creation on",
 		     "silver create APP makes the first"},
+	[LOCATIONS] = {FINDING_PENDING, "locations/APP lists what leads to the app in hosts/",
+		       "the next start of the node writes it anew, or the app's next location"},
 	[SHUT] = {FINDING_DAMAGE, "nginx may pass apps/APP, by an entry of its ACL",
 		  "setfacl -m u:silver-web:--x apps/APP"},
 };
@@ -117,6 +121,8 @@ static const struct known {
 	{"data", S_IFDIR, 0755, true},
 	{"log", S_IFDIR, 0755, true},
 	{"hosts", S_IFDIR, 0755, true},
+	{"locations", S_IFDIR, 0755, false},
+	{"pages", S_IFDIR, 0, false},
 	{"run", S_IFDIR, 0755, true},
 	{"services", S_IFDIR, 0755, false},
 	{"keys", S_IFDIR, 0700, false},
@@ -291,35 +297,74 @@ static bool is_under_way(const struct fsck *s, const char *app)
 	return fs_exists(s->node->fd, fresh) || fs_exists(s->node->fd, gone);
 }
 
-static void check_host(struct fsck *s, const char *host, struct strv *located)
+static void check_host(struct fsck *s, int hosts_fd, const char *host, struct strv *located)
 {
-	autofree char *path = xasprintf("hosts/%s", host), *app = NULL;
+	autofree char *path = xasprintf("hosts/%s", host);
+	autolocation struct location l = {0};
 	struct error err = ERROR_INIT;
 
-	if (name_check_host(host, &err) == -1 ||
-	    provision_app_of_host(s->node, host, &app, &err) == -1)
+	if (location_read(hosts_fd, host, &l, &err) == -1)
 		found(s, HOST, path, "%s", err.text);
-	else if (!strv_has(&s->apps, app))
-		found(s, is_under_way(s, app) ? HOST_LEFT : HOST, path, "there is no app '%s'",
-		      app);
-	else
-		strv_add(located, app);
+	else if (!strv_has(&s->apps, l.app))
+		found(s, is_under_way(s, l.app) ? HOST_LEFT : HOST, path, "there is no app '%s'",
+		      l.app);
+	else if (!l.alias)
+		strv_add(located, l.app);
+}
+
+/* locations/APP says what hosts/ says. */
+static void check_record(struct fsck *s, const struct locations *all, const char *app)
+{
+	autofree char *path = xasprintf("locations/%s", app);
+	autostrbuf struct strbuf is = STRBUF_INIT, should_be = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+
+	locations_format(all, app, &should_be);
+	if (fs_read_file(s->node->fd, path, RECORD_MAX, &is, &err) == -1)
+		found_of(s, app, LOCATIONS, path, err.text);
+	else if (strcmp(strbuf_str(&is), strbuf_str(&should_be)) != 0)
+		found_of(s, app, LOCATIONS, path, "it says something else than hosts/");
+}
+
+static void check_records(struct fsck *s)
+{
+	autostrv struct strv names = STRV_INIT;
+
+	if (!list(s, "locations", &names))
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		autofree char *path = xasprintf("locations/%s", names.v[i]);
+
+		if (names.v[i][0] == '.' && str_ends(names.v[i], ".new"))
+			found(s, LITTER, path, "a write that was not finished");
+		else if (!strv_has(&s->apps, names.v[i]))
+			found(s, LOCATIONS, path, "there is no such app");
+	}
 }
 
 static void check_hosts(struct fsck *s)
 {
 	autostrv struct strv names = STRV_INIT, located = STRV_INIT;
+	struct error err = ERROR_INIT;
+	struct locations all;
+	autoclose int fd = -1;
 
-	if (!list(s, "hosts", &names))
+	if (!list(s, "hosts", &names) || fs_open_dir(s->node->fd, "hosts", &fd, &err) == -1)
 		return;
 	for (size_t i = 0; i < names.n; i++)
-		check_host(s, names.v[i], &located);
+		check_host(s, fd, names.v[i], &located);
+	if (locations_read(s->node, &all, &err) == -1)
+		return;
 	for (size_t i = 0; i < s->apps.n; i++) {
 		autofree char *path = xasprintf("apps/%s", s->apps.v[i]);
 
 		if (!strv_has(&located, s->apps.v[i]))
 			found_of(s, s->apps.v[i], NO_HOST, path, "no location leads to it");
+		else
+			check_record(s, &all, s->apps.v[i]);
 	}
+	check_records(s);
+	locations_release(&all);
 }
 
 static void check_runner_dir(struct fsck *s, const char *parent, const char *app,

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "common/fs.h"
 #include "common/names.h"
 #include "common/proc.h"
 #include "receiver/accounts.h"
 #include "receiver/destroy.h"
+#include "receiver/locate.h"
 #include "runtime/front.h"
 
 #define SESSION_USER "silver-session"
@@ -138,11 +140,11 @@ static int make_repository(int app_fd, const struct owners *o, struct error *err
 }
 
 /* nginx passes through apps/APP, whose mode shuts out all who are not of the app's group. */
-static int let_front_pass(const struct node *node, const char *name, struct error *err)
+static int let_front_pass(const struct node *node, const char *path, struct error *err)
 {
-	autofree char *path = xasprintf("apps/%s", name);
+	autofree char *copy = xstrdup(path);
 	char *const argv[] = {(char[]){"setfacl"}, (char[]){"-m"}, (char[]){"u:" FRONT_USER ":--x"},
-			      path, NULL};
+			      copy, NULL};
 	struct proc_spec spec = {
 		.path = "setfacl", .argv = argv, .in = -1, .out = -1, .err = -1, .cwd = node->dir};
 	autostrbuf struct strbuf output = STRBUF_INIT;
@@ -155,6 +157,21 @@ static int let_front_pass(const struct node *node, const char *name, struct erro
 	if (status != 0)
 		return error_set(err, E_SYSTEM, "setfacl failed: %s", strbuf_str(&output));
 	return 0;
+}
+
+int provision_let_front_in(const struct node *node, const char *app, struct error *err)
+{
+	autofree char *data = xasprintf("data/%s", app),
+		      *root = xasprintf("%s/writable_root", data);
+	autoclose int data_fd = -1, root_fd = -1;
+	struct error none = ERROR_INIT;
+
+	if (geteuid() != 0 || fs_open_dir(node->fd, root, &root_fd, &none) == -1 ||
+	    fs_open_dir(node->fd, data, &data_fd, err) == -1)
+		return 0;
+	if (fgetxattr(data_fd, "system.posix_acl_access", NULL, 0) > 0)
+		return 0;
+	return let_front_pass(node, data, err);
 }
 
 /* What a call before this one left, which was interrupted. */
@@ -175,11 +192,12 @@ static int empty_dir(int fd, struct error *err)
 static int make_app_dir(const struct node *node, int apps_fd, const char *tmp,
 			const struct owners *o, struct error *err)
 {
+	autofree char *path = xasprintf("apps/%s", tmp);
 	autoclose int fd = -1;
 	uid_t owner = o->who.owner;
 
 	if (ensure_owned_dir(apps_fd, tmp, 0750, o, owner, &fd, err) == -1 ||
-	    empty_dir(fd, err) == -1 || let_front_pass(node, tmp, err) == -1)
+	    empty_dir(fd, err) == -1 || let_front_pass(node, path, err) == -1)
 		return -1;
 	if (make_repository(fd, o, err) == -1 ||
 	    ensure_owned_dir(fd, "config", 0750, o, owner, NULL, err) == -1 ||
@@ -200,9 +218,6 @@ static int ensure_runner_dir(const struct node *node, const char *parent, const 
 		return error_prefix(err, "%s", parent);
 	return fs_sync(fd, err);
 }
-
-static int claim_host(const struct node *node, const char *app, const char *host,
-		      struct error *err);
 
 static int ensure_runner_dirs(const struct node *node, const char *app, struct owners *o,
 			      struct error *err)
@@ -225,83 +240,58 @@ static int make_app(const struct node *node, int apps_fd, const char *app, const
 	    ensure_runner_dirs(node, app, &o, err) == -1)
 		return -1;
 	if (make_app_dir(node, apps_fd, tmp, &o, err) == -1 ||
-	    claim_host(node, app, host, err) == -1)
+	    locate_add(node, app, host, NULL, err) == -1)
 		return -1;
 	return fs_rename_sync(apps_fd, tmp, apps_fd, app, err);
+}
+
+/* Before anything is made. */
+static int check_host(const struct node *node, const char *app, const char *host, struct error *err)
+{
+	autolocation struct location there = {0};
+	struct error missing = ERROR_INIT;
+	autoclose int hosts_fd = -1;
+
+	if (name_check_host(host, err) == -1 ||
+	    fs_open_dir(node->fd, "hosts", &hosts_fd, err) == -1)
+		return -1;
+	if (location_read(hosts_fd, host, &there, &missing) == 0 && strcmp(there.app, app) != 0)
+		return error_set(err, E_REFUSED, "'%s' leads to the app '%s'", host, there.app);
+	return 0;
+}
+
+/* An app keeps the locations that it was given; without any it gets its first again. */
+static int ensure_location(const struct node *node, const char *app, const char *host,
+			   struct error *err)
+{
+	struct locations all;
+	bool has;
+
+	if (locations_read(node, &all, err) == -1)
+		return -1;
+	has = locations_canonical(&all, app) != NULL;
+	locations_release(&all);
+	return has ? 0 : locate_add(node, app, host, NULL, err);
 }
 
 int provision_create(const struct node *node, const char *app, struct error *err)
 {
 	autofree char *host = xasprintf("%s.%s", app, node->domain);
-	autofree char *taken_by = NULL;
-	struct error missing = ERROR_INIT;
 	autoclose int apps_fd = -1;
 	struct owners o;
 
-	if (name_check_app(app, err) == -1 || name_check_host(host, err) == -1 ||
+	if (name_check_app(app, err) == -1 || check_host(node, app, host, err) == -1 ||
 	    fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
 		return -1;
-	if (provision_app_of_host(node, host, &taken_by, &missing) == 0 && taken_by &&
-	    strcmp(taken_by, app) != 0)
-		return error_set(err, E_REFUSED, "'%s' leads to the app '%s'", host, taken_by);
 	if (destroy_finish(node, app, err) == -1)
 		return error_prefix(err, "finishing an interrupted destroy");
 	if (fs_exists(apps_fd, app))
 		return ensure_runner_dirs(node, app, &o, err) == -1
 			       ? -1
-			       : claim_host(node, app, host, err);
+			       : ensure_location(node, app, host, err);
 	if (make_app(node, apps_fd, app, host, err) == -1)
 		return error_prefix(err, "making 'apps/%s'", app);
 	return 0;
-}
-
-/* Locations. */
-
-int provision_app_of_host(const struct node *node, const char *host, char **app, struct error *err)
-{
-	static const char prefix[] = "../apps/", suffix[] = "/current";
-	autofree char *target = NULL;
-	autoclose int fd = -1;
-
-	*app = NULL;
-	if (fs_open_dir(node->fd, "hosts", &fd, err) == -1 ||
-	    fs_read_link(fd, host, &target, err) == -1)
-		return -1;
-	if (!str_starts(target, prefix) || !str_ends(target, suffix) ||
-	    strlen(target) < strlen(prefix) + strlen(suffix))
-		return error_set(err, E_SYSTEM, "'hosts/%s' leads nowhere: '%s'", host, target);
-	*app = xstrndup(target + strlen(prefix), strlen(target) - strlen(prefix) - strlen(suffix));
-	return 0;
-}
-
-/* The link's creation decides between two who want the same host. */
-static int claim_host(const struct node *node, const char *app, const char *host, struct error *err)
-{
-	autoclose int hosts_fd = -1;
-	autofree char *target = xasprintf("../apps/%s/current", app);
-	autofree char *other = NULL;
-	struct error taken = ERROR_INIT;
-
-	if (fs_open_dir(node->fd, "hosts", &hosts_fd, err) == -1)
-		return -1;
-	if (fs_symlink(target, hosts_fd, host, &taken) == 0)
-		return fs_sync(hosts_fd, err);
-	if (provision_app_of_host(node, host, &other, err) == -1)
-		return -1;
-	if (other && strcmp(other, app) == 0)
-		return fs_sync(hosts_fd, err); /* who made it may have been killed before this */
-	return error_set(err, E_REFUSED, "'%s' leads to the app '%s'; an address has one app", host,
-			 other);
-}
-
-int provision_locate(const struct node *node, const char *app, const char *host, struct error *err)
-{
-	autoclose int app_fd = -1;
-
-	if (name_check_app(app, err) == -1 || name_check_host(host, err) == -1 ||
-	    node_open_app(node, app, &app_fd, err) == -1)
-		return -1;
-	return claim_host(node, app, host, err);
 }
 
 /* The node. */
@@ -335,6 +325,7 @@ struct node_dir {
 static const struct node_dir node_dirs[] = {
 	{".", "apps", 0755, false},    {".", "data", 0755, false},
 	{".", "log", 0755, false},     {".", "hosts", 0755, false},
+	{".", "pages", 0755, false},   {".", "locations", 0755, false},
 	{".", "run", 0755, false},     {"run", "service", 0755, false},
 	{"run", "empty", 0555, false}, {"run", "nginx", 0700, true},
 	{"log", "nginx", 0750, true},
@@ -368,5 +359,5 @@ int provision_node(const struct node *node, struct error *err)
 		return -1;
 	if (ensure_node_dirs(node, uid, gid, err) == -1)
 		return -1;
-	return destroy_leftovers(node, err);
+	return destroy_leftovers(node, err) == -1 ? -1 : locate_repair(node, err);
 }

@@ -13,9 +13,5 @@ MUST_CHECK int provision_node(const struct node *node, struct error *err);
 /* apps/APP with an empty repository, data/APP, log/APP and hosts/APP.DOMAIN; repairs what is
  * missing. E_REFUSED: another app has that host. */
 MUST_CHECK int provision_create(const struct node *node, const char *app, struct error *err);
-/* hosts/HOST leads to APP. E_REFUSED: another app has it. */
-MUST_CHECK int provision_locate(const struct node *node, const char *app, const char *host,
-				struct error *err);
-/* The app that hosts/HOST leads to, or E_NOTFOUND. The caller frees. */
-MUST_CHECK int provision_app_of_host(const struct node *node, const char *host, char **app,
-				     struct error *err);
+/* nginx may pass through data/APP where the app has a writable_root there, for nginx to serve. */
+MUST_CHECK int provision_let_front_in(const struct node *node, const char *app, struct error *err);

@@ -11,18 +11,23 @@
 #include "common/json.h"
 #include "common/names.h"
 #include "common/node.h"
+#include "receiver/access.h"
 #include "receiver/destroy.h"
 #include "receiver/fsck_node.h"
 #include "receiver/keys.h"
 #include "receiver/machine.h"
 #include "receiver/provide.h"
+#include "receiver/locate.h"
 #include "receiver/provision.h"
 #include "receiver/tidy.h"
 #include "receiver/users.h"
+#include "runtime/front.h"
 #include "runtime/launch.h"
 #include "runtime/s6.h"
 
-#define STOP_KILL_MS 3000 /* a release that never went live has nobody waiting for it */
+#define ACCESS_LINES     100
+#define ACCESS_LINES_MAX 100000
+#define STOP_KILL_MS     3000 /* a release that never went live has nobody waiting for it */
 
 /* What is behind the verb. */
 struct words {
@@ -77,7 +82,8 @@ static int verb_start(const struct node *node, const struct words *w, struct err
 
 	if (parse_app_release(w, &release, err) == -1)
 		return -1;
-	if (s6_start(node, w->v[0], release, err) == -1)
+	if (provision_let_front_in(node, w->v[0], err) == -1 ||
+	    s6_start(node, w->v[0], release, err) == -1)
 		return error_prefix(err, "starting release %u of '%s'", release, w->v[0]);
 	return 0;
 }
@@ -90,6 +96,8 @@ static int verb_only(const struct node *node, const struct words *w, struct erro
 		return -1;
 	if (s6_stop_others(node, w->v[0], release, node->drain_ms, err) == -1)
 		return error_prefix(err, "draining '%s'", w->v[0]);
+	if (provision_let_front_in(node, w->v[0], err) == -1)
+		return -1;
 	return tidy_others(node, w->v[0], release, err);
 }
 
@@ -106,7 +114,72 @@ static int verb_stop(const struct node *node, const struct words *w, struct erro
 
 static int verb_locate(const struct node *node, const struct words *w, struct error *err)
 {
-	return provision_locate(node, w->v[0], w->v[1], err);
+	return locate_for_push(node, w->v[0], w->v[1], err);
+}
+
+static int verb_location_add(const struct node *node, const struct words *w, struct error *err)
+{
+	bool is_alias = w->n == 4 && strcmp(w->v[1], "--redirect") == 0;
+	const char *text = w->v[w->n - 1];
+	autoclose int app_fd = -1;
+
+	if (!is_alias && w->n != 2)
+		return error_set(err, E_USAGE, "location add APP LOCATION [--redirect LOCATION]");
+	if (name_check_app(w->v[0], err) == -1 ||
+	    node_open_app(node, w->v[0], &app_fd, err) == -1 ||
+	    locate_add(node, w->v[0], text, is_alias ? w->v[2] : NULL, err) == -1)
+		return -1;
+	printf("%s %s %s\n", text, is_alias ? "redirects to" : "leads to",
+	       is_alias ? w->v[2] : w->v[0]);
+	return 0;
+}
+
+static int verb_location_remove(const struct node *node, const struct words *w, struct error *err)
+{
+	if (locate_remove(node, w->v[0], w->v[1], err) == -1)
+		return -1;
+	printf("%s leads to %s no more\n", w->v[1], w->v[0]);
+	return 0;
+}
+
+static int verb_location_list(const struct node *node, const struct words *w, struct error *err)
+{
+	bool as_json = w->n == 2 && strcmp(w->v[1], "--json") == 0;
+
+	if (w->n == 2 && !as_json)
+		return error_set(err, E_USAGE, "unknown word '%s'", w->v[1]);
+	return locate_list(node, w->v[0], as_json, err);
+}
+
+static int verb_access(const struct node *node, const struct words *w, struct error *err)
+{
+	uint64_t lines = ACCESS_LINES;
+	bool follow = false;
+
+	for (size_t i = 1; i < w->n; i++) {
+		if (strcmp(w->v[i], "-f") == 0)
+			follow = true;
+		else if (strcmp(w->v[i], "-n") == 0 && i + 1 < w->n &&
+			 str_to_uint(w->v[i + 1], ACCESS_LINES_MAX, &lines))
+			i++;
+		else if (strcmp(w->v[i], "--access") != 0)
+			return error_set(err, E_USAGE, "'%s': logs APP --access [-f] [-n LINES]",
+					 w->v[i]);
+	}
+	if (name_check_app(w->v[0], err) == -1)
+		return -1;
+	return access_print(node, w->v[0], lines, follow, err);
+}
+
+/* silverd asks now and then. */
+static int verb_rotate(const struct node *node, const struct words *w, struct error *err)
+{
+	bool rotated;
+
+	(void)w;
+	if (front_rotate_logs(node, &rotated, err) == -1)
+		return -1;
+	return rotated && s6_reload_front(node, err) == -1 && err->code != E_NOTFOUND ? -1 : 0;
 }
 
 static int verb_provision(const struct node *node, const struct words *w, struct error *err)
@@ -135,27 +208,11 @@ static int verb_fsck(const struct node *node, const struct words *w, struct erro
 	return fsck_node(node, w->v, w->n, err);
 }
 
-/* The host that people are told: the shortest that leads to the app. */
-static char *host_of_app(const struct node *node, const char *app, const struct strv *hosts)
-{
-	const char *best = NULL;
-
-	for (size_t i = 0; i < hosts->n; i++) {
-		autofree char *leads_to = NULL;
-		struct error other = ERROR_INIT;
-
-		if (provision_app_of_host(node, hosts->v[i], &leads_to, &other) == 0 &&
-		    strcmp(leads_to, app) == 0 && (!best || strlen(hosts->v[i]) < strlen(best)))
-			best = hosts->v[i];
-	}
-	return best ? xstrdup(best) : NULL;
-}
-
-static void list_app(const struct node *node, const char *app, const struct strv *hosts,
+static void list_app(const struct node *node, const char *app, const struct locations *all,
 		     struct json *json)
 {
-	autofree char *host = host_of_app(node, app, hosts);
-	autofree char *url = host ? node_url(node, host) : NULL;
+	const struct location *location = locations_canonical(all, app);
+	autofree char *url = location ? node_url(node, location->text) : NULL;
 	struct error none = ERROR_INIT;
 	unsigned release = 0;
 	bool live = launch_current(node, app, &release, &none) == 0;
@@ -204,20 +261,18 @@ static bool is_asked_for(const struct words *w, size_t first, const char *app)
 
 static int verb_apps(const struct node *node, const struct words *w, struct error *err)
 {
-	autostrv struct strv apps = STRV_INIT, hosts = STRV_INIT;
+	autostrv struct strv apps = STRV_INIT;
+	autolocations struct locations all = {NULL, 0};
 	autostrbuf struct strbuf out = STRBUF_INIT;
 	struct json json = {.out = &out};
 	size_t first = w->n > 0 && strcmp(w->v[0], "--json") == 0;
-	autoclose int hosts_fd = -1;
 
-	if (list_names(node, &apps, err) == -1 ||
-	    fs_open_dir(node->fd, "hosts", &hosts_fd, err) == -1 ||
-	    fs_list(hosts_fd, &hosts, err) == -1)
+	if (list_names(node, &apps, err) == -1 || locations_read(node, &all, err) == -1)
 		return -1;
 	json_open(&json, NULL, '[');
 	for (size_t i = 0; i < apps.n; i++)
 		if (is_asked_for(w, first, apps.v[i]))
-			list_app(node, apps.v[i], &hosts, first ? &json : NULL);
+			list_app(node, apps.v[i], &all, first ? &json : NULL);
 	json_close(&json, ']');
 	if (first)
 		printf("%s\n", strbuf_str(&out));
@@ -264,8 +319,13 @@ static const struct verb verbs[] = {
 	{"start", "APP RELEASE", 2, 2, verb_start},
 	{"only", "APP RELEASE", 2, 2, verb_only},
 	{"stop", "APP RELEASE", 2, 2, verb_stop},
-	{"locate", "APP HOST", 2, 2, verb_locate},
 	{"provision", "APP SERVICE VALUE", 3, 3, verb_provision},
+	{"locate", "APP LOCATION", 2, 2, verb_locate},
+	{"location add", "APP [--redirect LOCATION] LOCATION", 2, 4, verb_location_add},
+	{"location remove", "APP LOCATION", 2, 2, verb_location_remove},
+	{"location list", "APP [--json]", 1, 2, verb_location_list},
+	{"access", "APP [-f] [-n LINES]", 1, 5, verb_access},
+	{"rotate", "", 0, 0, verb_rotate},
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
 	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
 	{"packages", "simulate|install PACKAGE...", 2, 300, verb_packages},

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "receiver/control.h"
+#include "receiver/errand.h"
 #include "receiver/listener.h"
 #include "receiver/loop.h"
 #include "receiver/notify.h"
@@ -20,7 +21,9 @@
 enum {
 	PUSHES_END_MS = 10000,  /* how long running pushes may go on after SIGTERM */
 	SESSIONS_END_MS = 2000, /* and then their sessions, with the last words to the client */
-	READY_MS = 60000,       /* ready is said then, even if some app has not recovered yet */
+	ROTATE_EVERY_MS = 60000,
+	ROTATE_MS = 30000,
+	READY_MS = 60000, /* ready is said then, even if some app has not recovered yet */
 	FILES_WANTED = 16384,
 	FILES_PER_SESSION =
 		8, /* socket, process, channel, its errand with a file, and what is passed on */
@@ -53,7 +56,8 @@ struct daemon {
 	struct control *control;
 	int users_fd, signal_fd;
 	struct watch *signals;
-	struct timer *ready_timer, *end_timer;
+	struct timer *ready_timer, *end_timer, *rotate_timer;
+	struct errand *rotation;
 	bool tree_started, ready, ending;
 };
 
@@ -149,11 +153,49 @@ static void fit_descriptors(struct node *node)
 	node->max_sessions = (unsigned)fit;
 }
 
+static void rotate_later(struct daemon *d);
+
+static void rotated(void *ctx, int status, const char *text)
+{
+	struct daemon *d = ctx;
+
+	if (status != 0)
+		log_line("the logs of nginx are not rotated: %s", text);
+	rotate_later(d);
+}
+
+/* A look at the size here; what moves a log runs for itself. */
+static void look_at_logs(void *ctx)
+{
+	static const char *const words[] = {"rotate"};
+	struct daemon *d = ctx;
+	const struct errand_order order = {.program = "silver-root",
+					   .words = words,
+					   .n_words = ARRAY_SIZE(words),
+					   .output_fd = -1,
+					   .deadline_ms = ROTATE_MS};
+	struct error err = ERROR_INIT;
+
+	if (!front_logs_are_large(&d->start.node)) {
+		rotate_later(d);
+		return;
+	}
+	if (errand_start(d->loop, &d->start.node, &d->rotation, &order, rotated, d, &err) == -1)
+		rotated(d, E_SYSTEM, err.text);
+}
+
+static void rotate_later(struct daemon *d)
+{
+	loop_timer(d->loop, &d->rotate_timer, ROTATE_EVERY_MS, look_at_logs, d);
+}
+
 static int start(struct daemon *d, struct error *err)
 {
 	const struct node *node = &d->start.node;
+	bool changed;
 
-	if (front_write_config(node, node->http, err) == -1 || s6_tree_start(node, err) == -1)
+	if (front_write_config(node, node->http, &changed, err) == -1 ||
+	    s6_tree_start(node, err) == -1)
 		return -1;
 	d->tree_started = true;
 	fd_close(&d->start.http_fd); /* nginx has the port now */
@@ -172,6 +214,7 @@ static int start(struct daemon *d, struct error *err)
 		return -1;
 	notify_watchdog(d->loop);
 	loop_timer(d->loop, &d->ready_timer, READY_MS, say_ready, d);
+	rotate_later(d);
 	jobs_recover(d->jobs, say_ready, d);
 	return 0;
 }

@@ -3,179 +3,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/address.h"
 #include "common/fs.h"
 #include "common/names.h"
 #include "common/proc.h"
+#include "runtime/front_text.h"
 #include "runtime/http.h"
+#include "runtime/location.h"
 
+#define CONFIG      "nginx.conf"
 #define NEW_CONFIG  "nginx.conf.new"
+#define GENERATION  "@GENERATION@"
 #define TEST_MS     20000
-#define CONFIG_MAX  65536
+#define CONFIG_MAX  (16 << 20)
 #define ERROR_LINES 2048
 #define LOG_MAX     (64 << 20)
-
-/* The head of the file: everything nginx writes is below DIR, and nothing is cached that a flip
- * changes. */
-static const char config_http[] =
-	"worker_processes auto;\n"
-	"pid run/nginx/nginx.pid;\n"
-	"error_log log/nginx/error.log warn;\n"
-	"events { worker_connections 4096; }\n"
-	"http {\n"
-	"\tinclude /etc/nginx/mime.types;\n"
-	"\tdefault_type application/octet-stream;\n"
-	"\tcharset utf-8;\n"
-	"\tsendfile on;\n"
-	"\ttcp_nopush on;\n"
-	"\tserver_tokens off;\n"
-	"\tabsolute_redirect off;\n"
-	"\tkeepalive_timeout 65s;\n"
-	"\tkeepalive_requests 10000;\n"
-	"\t# `current` changes under an open name: a cached descriptor would serve the old "
-	"release.\n"
-	"\topen_file_cache off;\n"
-	"\tclient_body_temp_path run/nginx/body;\n"
-	"\tproxy_temp_path run/nginx/proxy;\n"
-	"\tfastcgi_temp_path run/nginx/fastcgi;\n"
-	"\tuwsgi_temp_path run/nginx/uwsgi;\n"
-	"\tscgi_temp_path run/nginx/scgi;\n"
-	"\tclient_max_body_size 100m;\n"
-	"\tclient_body_buffer_size 64k;\n"
-	"\tlog_format silver '$time_iso8601 $remote_addr $host \"$request\" $status "
-	"$body_bytes_sent $request_time \"$http_user_agent\" $request_id';\n"
-	"\taccess_log log/nginx/access.log silver buffer=32k flush=1s;\n"
-	"\n"
-	"\t# A host name becomes a path: only what names_check_host() lets into hosts/ passes.\n"
-	"\tmap $host $silver_host {\n"
-	"\t\tdefault \"\";\n"
-	"\t\t\"~^[a-z0-9]([a-z0-9.-]{0,78}[a-z0-9])?$\" $host;\n"
-	"\t}\n"
-	"\t# $host has no port; the application needs it to build its own addresses.\n"
-	"\tmap $http_host $silver_port {\n"
-	"\t\tdefault \"\";\n"
-	"\t\t\"~(?<silver_port_found>:[0-9]{1,5})$\" $silver_port_found;\n"
-	"\t}\n"
-	"\tmap $http_upgrade $silver_connection {\n"
-	"\t\tdefault upgrade;\n"
-	"\t\t\"\" close;\n"
-	"\t}\n"
-	"\n";
-
-/* Pages of the front itself; the text is between double quotes of nginx, so it holds none and no
- * '$'. */
-#define PAGE(title, text)                                                                          \
-	"\"<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport "                  \
-	"content='width=device-width'><title>" title "</title>"                                    \
-	"<body style='font:1.1em/1.5 sans-serif;max-width:36em;margin:15vh auto;padding:0 1em'>"   \
-	"<h1>" title "</h1><p>" text "</p></body></html>\\n\""
-
-/* A deploy must be seen at the next request: caches ask, and mostly hear 304. */
-#define NO_CACHE "\t\t\tadd_header Cache-Control no-cache;\n"
-#define NO_STORE "\t\t\tadd_header Cache-Control no-store always;\n"
-
-/* What is behind every address. -x is how nginx can see a socket: -e and -f look for files only,
- * and silver-exec sets the bit for that. */
-static const char config_server[] =
-	"\t\tserver_name _;\n"
-	"\t\troot hosts/$silver_host/app/static;\n"
-	"\t\terror_page 404 @missing;\n"
-	"\t\terror_page 502 =503 @down;\n"
-	"\t\terror_page 504 @slow;\n"
-	"\t\tif ($silver_host = \"\") {\n"
-	"\t\t\treturn 404;\n"
-	"\t\t}\n"
-	"\n"
-	"\t\t# A directory with an index is served under its slash only: links in it "
-	"are relative.\n"
-	"\t\tlocation ~ /index\\.html$ {\n"
-	"\t\t\tif (-f $document_root$uri) {\n"
-	"\t\t\t\trewrite (?s)^(.*/)index\\.html$ $1 permanent;\n"
-	"\t\t\t}\n"
-	"\t\t\ttry_files /. @app;\n"
-	"\t\t}\n"
-	"\t\tlocation ~ /$ {\n" NO_CACHE "\t\t\ttry_files ${uri}index.html @app;\n"
-	"\t\t}\n"
-	"\t\tlocation / {\n"
-	"\t\t\tif (-f $document_root$uri/index.html) {\n"
-	"\t\t\t\trewrite (?s)^(.*)$ $1/ permanent;\n"
-	"\t\t\t}\n" NO_CACHE "\t\t\ttry_files $uri @app;\n"
-	"\t\t}\n"
-	"\t\tlocation @app {\n"
-	"\t\t\tif (!-x hosts/$silver_host/run/http.sock) {\n"
-	"\t\t\t\treturn 404;\n"
-	"\t\t\t}\n"
-	"\t\t\t# No upstream keepalive: a kept connection would reach the release "
-	"that was.\n"
-	"\t\t\tproxy_pass http://unix:hosts/$silver_host/run/http.sock:;\n"
-	"\t\t\tproxy_http_version 1.1;\n"
-	"\t\t\tproxy_set_header Host $host$silver_port;\n"
-	"\t\t\tproxy_set_header Connection $silver_connection;\n"
-	"\t\t\tproxy_set_header Upgrade $http_upgrade;\n"
-	"\t\t\tproxy_set_header X-Forwarded-For $remote_addr;\n"
-	"\t\t\tproxy_set_header X-Forwarded-Proto $scheme;\n"
-	"\t\t\tproxy_set_header X-Forwarded-Host $host$silver_port;\n"
-	"\t\t\tproxy_set_header X-Real-IP $remote_addr;\n"
-	"\t\t\tproxy_set_header X-Request-ID $request_id;\n"
-	"\t\t\tproxy_set_header Forwarded \"\";\n"
-	"\t\t\tproxy_set_header Proxy \"\";\n"
-	"\t\t\t# Only the node itself says this (runtime/http.h).\n"
-	"\t\t\tproxy_set_header X-Silver-Internal \"\";\n"
-	"\t\t\tproxy_connect_timeout 5s;\n"
-	"\t\t\tproxy_read_timeout 120s;\n"
-	"\t\t\tproxy_send_timeout 120s;\n"
-	"\t\t}\n"
-	"\t\tlocation @missing {\n"
-	"\t\t\tinternal;\n"
-	"\t\t\tdefault_type text/html;\n" NO_STORE "\t\t\tif (!-d hosts/$silver_host/app) {\n"
-	"\t\t\t\treturn 404 " PAGE(
-		"No application here",
-		"Either no application has this address, or nothing has been pushed "
-		"to it yet.") ";\n"
-			      "\t\t\t}\n"
-			      "\t\t\treturn 404 " PAGE(
-				      "Not found",
-				      "This application has no such "
-				      "page.") ";\n"
-					       "\t\t}\n"
-					       "\t\tlocation @down {\n"
-					       "\t\t\tinternal;\n"
-					       "\t\t\tdefault_type "
-					       "text/html;\n" NO_STORE "\t\t\tadd_header "
-					       "Retry-After 5 always;\n"
-					       "\t\t\treturn 503 " PAGE(
-						       "Not available",
-						       "This application "
-						       "does not answer "
-						       "just now. Please "
-						       "try again in a "
-						       "moment.") ";\n"
-								  "\t\t}"
-								  "\n"
-								  "\t\tlo"
-								  "cation"
-								  " @"
-								  "slow "
-								  "{\n"
-								  "\t\t\t"
-								  "intern"
-								  "al;\n"
-								  "\t\t\t"
-								  "defaul"
-								  "t_"
-								  "type "
-								  "text/"
-								  "html;"
-								  "\n" NO_STORE "\t\t\t"
-								  "return"
-								  " 504"
-								  " " PAGE("No answer in time",
-									   "This application took "
-									   "too long over this "
-									   "request.") ";\n"
-										       "\t\t}\n";
+#define LOG_KEPT    4 /* besides the one that is written */
 
 /* Only numbers of an address are handed to nginx. */
 static int check_address(const char *text, struct error *err)
@@ -189,6 +35,142 @@ static int check_address(const char *text, struct error *err)
 	return 0;
 }
 
+/* What the words of the template stand for. */
+struct config {
+	const struct node *node;
+	const char *listen;
+	struct locations locations;
+	struct strv trusted;
+};
+
+/* One line of a map: a regular expression for what a location takes of "HOST/PATH". */
+static void add_pattern(const struct location *l, struct strbuf *out)
+{
+	strbuf_addstr(out, "\t\t\"~^");
+	if (l->kind == LOCATION_ANY)
+		strbuf_addstr(out, "[^/]*");
+	else if (l->kind == LOCATION_SUFFIX)
+		strbuf_addstr(out, "(?:[^/]*\\.)?");
+	for (const char *at = l->host; *at; at++)
+		strbuf_addf(out, "%s%c", *at == '.' ? "\\" : "", *at);
+	for (const char *at = l->path; *at; at++)
+		strbuf_addf(out, "%s%c", *at == '.' ? "\\" : "", *at);
+	strbuf_addf(out, "(?:/|\\z)\"");
+}
+
+/* A host alone has no line: hosts/HOST is all that nginx needs. */
+static void add_locations(const struct locations *all, enum location_kind least,
+			  enum location_kind most, struct strbuf *out)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct location *l = &all->v[i];
+		autofree char *name = location_name(l->text);
+
+		if (l->kind < least || l->kind > most || (l->kind == LOCATION_HOST && !*l->path))
+			continue;
+		add_pattern(l, out);
+		strbuf_addf(out, " \"%s\";\n", name);
+	}
+}
+
+static void add_named(const struct config *c, struct strbuf *out)
+{
+	add_locations(&c->locations, LOCATION_HOST, LOCATION_HOST, out);
+}
+
+static void add_wild(const struct config *c, struct strbuf *out)
+{
+	add_locations(&c->locations, LOCATION_SUFFIX, LOCATION_ANY, out);
+}
+
+static void add_mounts(const struct config *c, struct strbuf *out)
+{
+	for (size_t i = 0; i < c->locations.n; i++) {
+		const struct location *l = &c->locations.v[i];
+		autofree char *name = location_name(l->text);
+
+		if (*l->path)
+			strbuf_addf(out, "\t\t\"%s\" \"%s\";\n", name, l->path);
+	}
+}
+
+/* The port that was asked for stands behind the host again. */
+static void add_redirects(const struct config *c, struct strbuf *out)
+{
+	for (size_t i = 0; i < c->locations.n; i++) {
+		const struct location *l = &c->locations.v[i];
+
+		if (l->alias)
+			strbuf_addf(out, "\t\t\"%s\" \"%.*s$silver_port%s\";\n", l->text,
+				    (int)strcspn(l->alias, "/"), l->alias,
+				    l->alias + strcspn(l->alias, "/"));
+	}
+}
+
+static void add_trusted(const struct config *c, struct strbuf *out)
+{
+	for (size_t i = 0; i < c->trusted.n; i++)
+		strbuf_addf(out, "\t\t%s 1;\n", c->trusted.v[i]);
+}
+
+static void add_real_ip(const struct config *c, struct strbuf *out)
+{
+	for (size_t i = 0; i < c->trusted.n; i++)
+		strbuf_addf(out, "\tset_real_ip_from %s;\n", c->trusted.v[i]);
+	if (c->trusted.n)
+		strbuf_addstr(out, "\treal_ip_header X-Forwarded-For;\n\treal_ip_recursive on;\n");
+}
+
+static void add_listen(const struct config *c, struct strbuf *out)
+{
+	strbuf_addstr(out, c->listen);
+}
+
+static void add_body(const struct config *c, struct strbuf *out)
+{
+	strbuf_addf(out, "%llu", (unsigned long long)c->node->max_body_bytes);
+}
+
+static void add_answer(const struct config *c, struct strbuf *out)
+{
+	strbuf_addf(out, "%d", c->node->answer_ms);
+}
+
+/* The words of the template. */
+static const struct word {
+	const char *text;
+	void (*add)(const struct config *c, struct strbuf *out);
+} words[] = {
+	{"@LISTEN@", add_listen},      {"@NAMED@", add_named},  {"@WILD@", add_wild},
+	{"@REDIRECT@", add_redirects}, {"@MOUNT@", add_mounts}, {"@TRUSTED@", add_trusted},
+	{"@REAL_IP@", add_real_ip},    {"@BODY@", add_body},    {"@ANSWER@", add_answer},
+};
+
+static const struct word *word_at(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_starts(text, words[i].text))
+			return &words[i];
+	return NULL;
+}
+
+static void fill_in(const struct config *c, const char *template, struct strbuf *out)
+{
+	while (*template) {
+		size_t len = strcspn(template, "@");
+		const struct word *word = word_at(template + len);
+
+		strbuf_add(out, template, len);
+		template += len;
+		if (word) {
+			word->add(c, out);
+			template += strlen(word->text);
+		} else if (*template) {
+			strbuf_addch(out, *template ++);
+		}
+	}
+}
+
 static uint64_t fnv1a(const char *s)
 {
 	uint64_t h = 14695981039346656037U;
@@ -198,23 +180,32 @@ static uint64_t fnv1a(const char *s)
 	return h;
 }
 
-/* The private socket answers with a name of this very configuration: only an nginx that runs it,
- * with all of its addresses bound, says so. */
-static void compose(struct strbuf *out, const char *http_addr_port)
+/* What the private socket answers is a name for all the rest of it. */
+static void add_generation(const char *text, struct strbuf *out)
 {
+	autofree char *generation = xasprintf("%016llx", (unsigned long long)fnv1a(text));
+
+	for (const char *at; (at = strstr(text, GENERATION)); text = at + strlen(GENERATION)) {
+		strbuf_add(out, text, (size_t)(at - text));
+		strbuf_addstr(out, generation);
+	}
+	strbuf_addstr(out, text);
+}
+
+static int compose(const struct node *node, const char *http_addr_port, struct strbuf *out,
+		   struct error *err)
+{
+	struct config c = {.node = node, .listen = http_addr_port};
 	autostrbuf struct strbuf body = STRBUF_INIT;
 
-	strbuf_addstr(&body, config_http);
-	strbuf_addf(&body, "\tserver {\n\t\tlisten %s default_server;\n", http_addr_port);
-	strbuf_addstr(&body, config_server);
-	strbuf_addstr(&body, "\t}\n");
-	strbuf_addf(out, "# Written by silverd at each start.\n# generation %016llx\n",
-		    (unsigned long long)fnv1a(body.buf));
-	strbuf_add(out, body.buf, body.len);
-	strbuf_addf(out,
-		    "\tserver {\n\t\tlisten unix:run/nginx/front.sock;\n"
-		    "\t\taccess_log off;\n\t\treturn 200 \"%016llx\";\n\t}\n}\n",
-		    (unsigned long long)fnv1a(body.buf));
+	if (locations_read(node, &c.locations, err) == -1)
+		return -1;
+	node_trusted(node, &c.trusted);
+	fill_in(&c, front_template, &body);
+	add_generation(strbuf_str(&body), out);
+	locations_release(&c.locations);
+	strv_free_p(&c.trusted);
+	return 0;
 }
 
 int front_identity(uid_t *uid, gid_t *gid, struct error *err)
@@ -267,47 +258,80 @@ static int test_config(const struct node *node, struct error *err)
 	return 0;
 }
 
-/* Each start of a node moves a log that has grown to NAME.1; nginx opens it anew when it is told to
- * reload. */
-static int rotate_log(int log_fd, const char *name, struct error *err)
+/* What is not in a file yet is tried, and takes its place. */
+static int install(const struct node *node, int run_fd, const struct strbuf *config,
+		   struct error *err)
 {
-	autofree char *old = xasprintf("%s.1", name);
-	struct stat st;
+	struct error ignored = ERROR_INIT;
 
-	if (fstatat(log_fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || st.st_size < LOG_MAX)
-		return 0;
-	return fs_rename(log_fd, name, log_fd, old, err);
-}
-
-static int rotate_logs(const struct node *node, struct error *err)
-{
-	autoclose int log_fd = -1;
-
-	if (fs_open_dir(node->fd, "log/nginx", &log_fd, err) == -1 ||
-	    rotate_log(log_fd, "access.log", err) == -1)
-		return -1;
-	return rotate_log(log_fd, "error.log", err);
-}
-
-int front_write_config(const struct node *node, const char *http_addr_port, struct error *err)
-{
-	autostrbuf struct strbuf config = STRBUF_INIT;
-	autoclose int run_fd = -1;
-
-	if (check_address(http_addr_port, err) == -1 || rotate_logs(node, err) == -1 ||
-	    fs_open_dir(node->fd, "run", &run_fd, err) == -1)
-		return -1;
-	compose(&config, http_addr_port);
-	if (fs_replace_file(run_fd, NEW_CONFIG, config.buf, config.len, 0644, err) == -1)
+	if (fs_replace_file(run_fd, NEW_CONFIG, config->buf, config->len, 0644, err) == -1)
 		return -1;
 	if (test_config(node, err) == -1) {
-		struct error ignored = ERROR_INIT;
-
 		if (fs_unlink(run_fd, NEW_CONFIG, &ignored) == -1)
 			return -1; /* what nginx said matters more */
 		return -1;
 	}
-	return fs_rename_sync(run_fd, NEW_CONFIG, run_fd, "nginx.conf", err);
+	return fs_rename_sync(run_fd, NEW_CONFIG, run_fd, CONFIG, err);
+}
+
+int front_write_config(const struct node *node, const char *http_addr_port, bool *changed,
+		       struct error *err)
+{
+	autostrbuf struct strbuf config = STRBUF_INIT, now = STRBUF_INIT;
+	struct error none = ERROR_INIT;
+	autoclose int run_fd = -1;
+
+	*changed = false;
+	if (check_address(http_addr_port, err) == -1 || front_write_pages(node, err) == -1 ||
+	    fs_open_dir(node->fd, "run", &run_fd, err) == -1 ||
+	    compose(node, http_addr_port, &config, err) == -1)
+		return -1;
+	if (fs_read_file(run_fd, CONFIG, CONFIG_MAX, &now, &none) == 0 &&
+	    strcmp(strbuf_str(&now), strbuf_str(&config)) == 0)
+		return 0;
+	if (install(node, run_fd, &config, err) == -1)
+		return -1;
+	*changed = true;
+	return 0;
+}
+
+/* NAME.3 -> NAME.4, ..., NAME -> NAME.1 */
+static int rotate_log(int log_fd, const char *name, bool *rotated, struct error *err)
+{
+	struct stat st;
+
+	if (fstatat(log_fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || st.st_size < LOG_MAX)
+		return 0;
+	for (int i = LOG_KEPT; i >= 1; i--) {
+		autofree char *from = i > 1 ? xasprintf("%s.%d", name, i - 1) : xstrdup(name);
+		autofree char *to = xasprintf("%s.%d", name, i);
+
+		if (fs_exists(log_fd, from) && fs_rename(log_fd, from, log_fd, to, err) == -1)
+			return -1;
+	}
+	*rotated = true;
+	return 0;
+}
+
+bool front_logs_are_large(const struct node *node)
+{
+	struct stat st;
+
+	return (fstatat(node->fd, "log/nginx/access.log", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_size >= LOG_MAX) ||
+	       (fstatat(node->fd, "log/nginx/error.log", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_size >= LOG_MAX);
+}
+
+int front_rotate_logs(const struct node *node, bool *rotated, struct error *err)
+{
+	autoclose int log_fd = -1;
+
+	*rotated = false;
+	if (fs_open_dir(node->fd, "log/nginx", &log_fd, err) == -1 ||
+	    rotate_log(log_fd, "access.log", rotated, err) == -1)
+		return -1;
+	return rotate_log(log_fd, "error.log", rotated, err);
 }
 
 /* What the running nginx must say: the word after "generation " in the file. */
@@ -316,7 +340,7 @@ static int wanted_generation(const struct node *node, char out[17], struct error
 	autostrbuf struct strbuf config = STRBUF_INIT;
 	const char *found;
 
-	if (fs_read_file(node->fd, "run/nginx.conf", CONFIG_MAX, &config, err) == -1)
+	if (fs_read_file(node->fd, "run/" CONFIG, CONFIG_MAX, &config, err) == -1)
 		return -1;
 	found = strstr(config.buf, "# generation ");
 	if (!found || strlen(found) < 13 + 16)
@@ -364,4 +388,58 @@ int front_wait(const struct node *node, int timeout_ms, struct error *err)
 		usleep(5000);
 	}
 	return silent_error(node, timeout_ms, err);
+}
+
+/* The parent of a process: the second word behind its name in /proc/PID/stat; 0: it is gone. */
+static uint64_t parent_of(const char *pid)
+{
+	autofree char *path = xasprintf("/proc/%s/stat", pid);
+	autofile FILE *file = fopen(path, "re");
+	char line[512] = "";
+	const char *end;
+	uint64_t parent = 0;
+
+	if (!file || !fgets(line, sizeof(line), file))
+		return 0;
+	end = strrchr(line, ')');
+	if (!end || strlen(end) < 5)
+		return 0;
+	parent = strtoull(end + 4, NULL, 10);
+	return parent;
+}
+
+void front_workers(const struct node *node, struct strv *pids)
+{
+	autostrbuf struct strbuf master = STRBUF_INIT;
+	struct error none = ERROR_INIT;
+	autodir DIR *proc = opendir("/proc");
+	uint64_t pid, number;
+
+	if (!proc || fs_read_file(node->fd, "run/nginx/nginx.pid", 32, &master, &none) == -1)
+		return;
+	pid = strtoull(strbuf_str(&master), NULL, 10);
+	for (const struct dirent *entry; pid && (entry = readdir(proc));)
+		if (str_to_uint(entry->d_name, INT32_MAX, &number) &&
+		    parent_of(entry->d_name) == pid)
+			strv_add(pids, entry->d_name);
+}
+
+/* nginx says so in the name of the process, before it closes what it listens on and after it has
+ * accepted its last connection. */
+static bool is_retired(const char *pid)
+{
+	autofree char *path = xasprintf("/proc/%s/cmdline", pid);
+	autofile FILE *file = fopen(path, "re");
+	char line[256] = "";
+
+	return !file || !fgets(line, sizeof(line), file) || strstr(line, "shutting down");
+}
+
+void front_await_end(const struct strv *pids, int timeout_ms)
+{
+	int64_t deadline = clock_ms() + timeout_ms;
+
+	for (size_t i = 0; i < pids->n; i++)
+		while (!is_retired(pids->v[i]) && clock_ms() < deadline)
+			usleep(5000);
 }

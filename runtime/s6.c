@@ -515,6 +515,17 @@ int s6_tree_prepare(const struct node *node, struct strv *argv, struct error *er
 	return svscan_argv(argv, err);
 }
 
+int s6_reload_front(const struct node *node, struct error *err)
+{
+	autoclose int scan_fd = -1;
+
+	if (open_scan_dir(node, &scan_fd, err) == -1)
+		return -1;
+	if (!is_own_supervised(scan_fd, "nginx"))
+		return error_set(err, E_NOTFOUND, "nginx does not run");
+	return command(node, "s6-svc", "-h", "nginx", err);
+}
+
 int s6_tree_start(const struct node *node, struct error *err)
 {
 	autoclose int run_fd = -1, scan_fd = -1;

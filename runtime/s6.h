@@ -25,6 +25,9 @@ MUST_CHECK int s6_tree_stop(const struct node *node, struct error *err);
 
 /* A server that has a `command` is supervised when it returns, perhaps not ready yet. */
 MUST_CHECK int s6_server_start(const struct node *node, const char *name, struct error *err);
+/* The running nginx takes the configuration that is there now, and opens its logs anew. E_NOTFOUND:
+ * it does not run. */
+MUST_CHECK int s6_reload_front(const struct node *node, struct error *err);
 
 /* Release N of APP is supervised when it returns; no error if it was. E_SYSTEM: no tree to
  * supervise it. */

@@ -10,13 +10,14 @@
 
 static void add_app(const struct environment_release *r, struct strv *env)
 {
-	const char *dir = r->node->dir;
+	const char *dir = r->node->dir, *path = r->path ? r->path : "";
 
 	strv_add(env, "SILVER_VERSION=silverlining/" SILVER_VERSION);
 	strv_addf(env, "SILVER_APP_NAME=%s", r->app);
 	strv_addf(env, "SILVER_INSTANCE_NAME=%s.%u", r->app, r->number);
 	strv_addf(env, "SILVER_CANONICAL_HOSTNAME=%s", r->host);
-	strv_add(env, "SILVER_MATCH_PATH=/");
+	strv_addf(env, "SILVER_MATCH_PATH=%s", path[0] ? path : "/");
+	strv_addf(env, "STATIC_URL=%s/static-%s/", path, r->commit);
 	strv_addf(env, "SILVER_APP_CONFIG=%s/apps/%s/%s", dir, r->app, r->config_dir);
 	strv_addf(env, "SILVER_LOGS=%s/log/%s", dir, r->app);
 	strv_addf(env, "SILVER_APP_DIR=%s/apps/%s/slots/%u", dir, r->app, r->slot);

@@ -10,6 +10,7 @@ struct environment_release {
 	const struct node *node;
 	const char *app;
 	const char *host; /* canonical host name */
+	const char *path; /* where the app begins there: NULL, "" or "/blog" */
 	unsigned number;
 	unsigned slot;
 	const char *commit;          /* 40 hex */

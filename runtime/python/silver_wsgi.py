@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import traceback
 
 from gunicorn.errors import AppImportError  # ends gunicorn at once, without a traceback
 
@@ -31,9 +32,28 @@ def _as_asgi(target, runner):
         )
 
     async def application(scope, receive, send):
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] == "websocket":
             _add_silver_scope(scope)
-        await target(scope, receive, send)
+        if scope["type"] != "http":
+            return await target(scope, receive, send)
+        _add_silver_scope(scope)
+        started = False
+
+        async def send_on(message):
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await target(scope, receive, send_on)
+        except Exception:
+            if started:
+                raise
+            request = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+            headers, body = _failed(request, scope["method"], scope["path"])
+            headers = [(key.lower().encode(), value.encode()) for key, value in headers]
+            await send({"type": "http.response.start", "status": 500, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
     def not_called(environ, start_response):
         raise RuntimeError("an ASGI application is not called as a WSGI one")
@@ -46,6 +66,9 @@ def _add_silver_scope(scope):
     """The same flags as a WSGI environ has."""
     name = b"x-silver-internal"
     internal = [value for key, value in scope["headers"] if key == name]
+    prefix = dict(scope["headers"]).get(b"x-forwarded-prefix")
+    if prefix:
+        scope["root_path"] = prefix.decode("latin-1")
     scope["headers"] = [(key, value) for key, value in scope["headers"] if key != name]
     if internal:
         scope["silverlining.internal"] = True
@@ -72,9 +95,40 @@ def _with_silver_environ(application):
         forwarded = environ.get("HTTP_X_FORWARDED_FOR")
         if forwarded and not environ.get("REMOTE_ADDR"):
             environ["REMOTE_ADDR"] = forwarded
-        return application(environ, start_response)
+        # where the location has a path: nginx has taken it from the front of the request's own
+        environ["SCRIPT_NAME"] = environ.get("HTTP_X_FORWARDED_PREFIX", "")
+        try:
+            return application(environ, start_response)
+        except Exception:
+            headers, body = _failed(
+                environ.get("HTTP_X_REQUEST_ID", ""),
+                environ.get("REQUEST_METHOD"),
+                environ.get("PATH_INFO"),
+            )
+            start_response("500 Internal Server Error", headers, sys.exc_info())
+            return [body]
 
     return wrapper
+
+
+def _failed(request, method, path):
+    """The log has the traceback, the public has the id by which it is found there."""
+    request = "".join(c for c in request if c.isalnum())[:64]
+    sys.stderr.write(
+        "silver: request %s failed: %s %r\n%s" % (request, method, path, traceback.format_exc())
+    )
+    sys.stderr.flush()
+    body = (
+        "<!DOCTYPE html>\n<html lang=en>\n<meta charset=utf-8>\n<title>Something went wrong</title>\n"
+        "<h1>Something went wrong</h1>\n<p>This page could not be made.</p>\n"
+        "<p><small>Request %s</small></p>\n</html>\n" % request
+    ).encode()
+    headers = [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+    ]
+    return headers, body
 
 
 def _find(runner, app_dir):

@@ -37,6 +37,15 @@ def application(environ, start_response):
                 body = "written\n"
         except OSError as e:
             body = e.strerror + "\n"
+    elif path == "/environ":
+        body = json.dumps({k: v for k, v in environ.items() if isinstance(v, (str, bool))})
+    elif path == "/count":
+        total = 0
+        while chunk := environ["wsgi.input"].read(65536):
+            total += len(chunk)
+        body = "%d\n" % total
+    elif path == "/raise":
+        raise RuntimeError("a secret of the app's: " + query)
     elif path == "/fail":
         status = "500 Internal Server Error"
     elif path == "/exit":

@@ -36,6 +36,7 @@ static void every_promised_variable_is_there(void **state)
 		commit,
 		"SILVER_RELEASE=12",
 		"HOME=/srv/silver/data/blog",
+		"STATIC_URL=/static-" COMMIT "/",
 		"LANG=C.UTF-8",
 		"TEMP=/srv/silver/data/blog/tmp/12",
 		"TMPDIR=/srv/silver/data/blog/tmp/12",

@@ -13,6 +13,7 @@
 #include "common/proc.h"
 #include "receiver/accounts.h"
 #include "receiver/destroy.h"
+#include "receiver/locate.h"
 #include "receiver/provision.h"
 #include "receiver/tidy.h"
 #include "runtime/front.h"
@@ -155,8 +156,9 @@ static void start_tree(struct world *w)
 {
 	autofree char *address = xasprintf("127.0.0.1:%u", free_port());
 	struct error err = ERROR_INIT;
+	bool changed;
 
-	must(front_write_config(&w->node, address, &err), &err);
+	must(front_write_config(&w->node, address, &changed, &err), &err);
 	must(s6_tree_start(&w->node, &err), &err);
 	w->tree = true;
 }
@@ -605,19 +607,20 @@ static void an_interrupted_create_or_destroy_is_repaired(void **state)
 static void a_host_has_one_app(void **state)
 {
 	struct world *w = *state;
-	autofree char *app = NULL;
+	autofree char *host = NULL, *path = NULL;
 	struct error err = ERROR_INIT;
 
 	must(provision_create(&w->node, "shop", &err), &err);
-	must(provision_locate(&w->node, "blog", "www.example.com", &err), &err);
-	must(provision_locate(&w->node, "blog", "www.example.com", &err), &err);
-	assert_int_equal(provision_locate(&w->node, "shop", "www.example.com", &err), -1);
+	must(locate_for_push(&w->node, "blog", "w.example.com", &err), &err);
+	must(locate_for_push(&w->node, "blog", "w.example.com", &err), &err);
+	assert_int_equal(locate_for_push(&w->node, "shop", "w.example.com", &err), -1);
 	assert_int_equal(err.code, E_REFUSED);
-	must(provision_app_of_host(&w->node, "www.example.com", &app, &err), &err);
-	assert_string_equal(app, "blog");
-	assert_int_equal(provision_locate(&w->node, "nope", "x.example.com", &err), -1);
+	location_of_app(&w->node, "blog", &host, &path);
+	assert_string_equal(host, "w.example.com");
+	assert_string_equal(path, "");
+	assert_int_equal(locate_for_push(&w->node, "nope", "x.example.com", &err), -1);
 	assert_int_equal(err.code, E_NOTFOUND);
-	assert_int_equal(provision_locate(&w->node, "blog", "../x", &err), -1);
+	assert_int_equal(locate_for_push(&w->node, "blog", "../x", &err), -1);
 	assert_int_equal(err.code, E_USAGE);
 }
 

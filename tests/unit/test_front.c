@@ -8,6 +8,7 @@
 #include "common/proc.h"
 #include "receiver/provision.h"
 #include "runtime/front.h"
+#include "runtime/location.h"
 
 #define NO_CODE 0
 
@@ -36,7 +37,9 @@ static void write_config(struct front *f)
 	autofree char *address = xasprintf("127.0.0.1:%u", f->port);
 	struct error err = ERROR_INIT;
 
-	if (front_write_config(&f->node, address, &err) == -1)
+	bool changed;
+
+	if (front_write_config(&f->node, address, &changed, &err) == -1)
 		fail_msg("%s", err.text);
 }
 
@@ -108,20 +111,25 @@ static int teardown(void **state)
 	return tmp_teardown(&tmp);
 }
 
-/* hosts/NAME.localhost -> a directory with app/static, as a release has it. */
+/* hosts/NAME.localhost -> release 1 of NAME. */
 static void make_host(const struct front *f, const char *name)
 {
-	autofree char *app = xasprintf("apps/%s", name);
-	autofree char *static_dir = xasprintf("apps/%s/app/static", name);
-	autofree char *parent = xasprintf("apps/%s/app", name);
-	autofree char *run = xasprintf("apps/%s/run", name);
+	static const char *const dirs[] = {"",
+					   "/releases",
+					   "/releases/1",
+					   "/releases/1/app",
+					   "/releases/1/app/static",
+					   "/releases/1/run"};
+	autofree char *current = xasprintf("apps/%s/current", name);
 	autofree char *host = xasprintf("hosts/%s.localhost", name);
-	autofree char *target = xasprintf("../apps/%s", name);
+	autofree char *target = xasprintf("../apps/%s/current", name);
 
-	assert_int_equal(mkdirat(f->tmp->fd, app, 0755), 0);
-	assert_int_equal(mkdirat(f->tmp->fd, parent, 0755), 0);
-	assert_int_equal(mkdirat(f->tmp->fd, static_dir, 0755), 0);
-	assert_int_equal(mkdirat(f->tmp->fd, run, 0755), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		autofree char *dir = xasprintf("apps/%s%s", name, dirs[i]);
+
+		assert_int_equal(mkdirat(f->tmp->fd, dir, 0755), 0);
+	}
+	assert_int_equal(symlinkat("releases/1", f->tmp->fd, current), 0);
 	assert_int_equal(symlinkat(target, f->tmp->fd, host), 0);
 }
 
@@ -151,7 +159,7 @@ static void start_app(struct front *f, const char *name)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/apps/%s/run/http.sock",
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/apps/%s/releases/1/run/http.sock",
 		 f->tmp->path, name);
 	assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(chmod(address.sun_path, 0777), 0);
@@ -227,13 +235,13 @@ static void assert_rows(const struct front *f, const struct row *rows, size_t n)
 static void make_static_site(struct front *f)
 {
 	make_host(f, "site");
-	put(f, "apps/site/app/static/a.txt", "0123456789");
-	put(f, "apps/site/app/static/b c.txt", "space");
-	put(f, "apps/site/app/static/index.html", "front page");
-	assert_int_equal(mkdirat(f->tmp->fd, "apps/site/app/static/docs", 0755), 0);
-	assert_int_equal(mkdirat(f->tmp->fd, "apps/site/app/static/bare", 0755), 0);
-	put(f, "apps/site/app/static/docs/index.html", "docs page");
-	put(f, "apps/site/app/secret", "not for the web");
+	put(f, "apps/site/releases/1/app/static/a.txt", "0123456789");
+	put(f, "apps/site/releases/1/app/static/b c.txt", "space");
+	put(f, "apps/site/releases/1/app/static/index.html", "front page");
+	assert_int_equal(mkdirat(f->tmp->fd, "apps/site/releases/1/app/static/docs", 0755), 0);
+	assert_int_equal(mkdirat(f->tmp->fd, "apps/site/releases/1/app/static/bare", 0755), 0);
+	put(f, "apps/site/releases/1/app/static/docs/index.html", "docs page");
+	put(f, "apps/site/releases/1/app/secret", "not for the web");
 }
 
 static void files_are_served_and_nothing_beside_them(void **state)
@@ -356,7 +364,7 @@ static void an_app_gets_the_request_and_true_headers(void **state)
 	struct front *f = *state;
 
 	make_host(f, "web");
-	put(f, "apps/web/app/static/in.txt", "a file");
+	put(f, "apps/web/releases/1/app/static/in.txt", "a file");
 	start_app(f, "web");
 	write_config(f);
 	start_nginx(f);
@@ -381,7 +389,7 @@ static void an_app_that_is_down_is_503_and_files_go_on(void **state)
 	struct front *f = *state;
 
 	make_host(f, "web");
-	put(f, "apps/web/app/static/in.txt", "a file");
+	put(f, "apps/web/releases/1/app/static/in.txt", "a file");
 	start_app(f, "web");
 	end(&f->app); /* its socket stays */
 	write_config(f);
@@ -396,12 +404,12 @@ static void a_flip_of_the_link_is_seen_by_the_next_request(void **state)
 
 	make_host(f, "one");
 	make_host(f, "two");
-	put(f, "apps/one/app/static/v", "1");
-	put(f, "apps/two/app/static/v", "2");
+	put(f, "apps/one/releases/1/app/static/v", "1");
+	put(f, "apps/two/releases/1/app/static/v", "2");
 	write_config(f);
 	start_nginx(f);
 	for (int i = 0; i < 20; i++) {
-		const char *target = i % 2 ? "../apps/one" : "../apps/two";
+		const char *target = i % 2 ? "../apps/one/current" : "../apps/two/current";
 
 		assert_int_equal(symlinkat(target, f->tmp->fd, "hosts/.new"), 0);
 		assert_int_equal(
@@ -411,6 +419,178 @@ static void a_flip_of_the_link_is_seen_by_the_next_request(void **state)
 	}
 }
 
+/* Locations of several apps over a few hosts and paths that contain each other; each app has a file
+ * behind each rest of a path, with its own name in it. What nginx answers is what a reader of
+ * location.h expects, who looks at one location after the other. */
+enum { APPS = 5, LOCATIONS = 24, ASKED = 400 };
+static const char *const hosts[] = {"x",     "a.x", "b.a.x", "c.b.a.x", "ax",
+				    "a.x.y", "y",   "b.y",   "a-x",     "a.xx"};
+static const char *const paths[] = {"",   "/p",     "/p/q", "/pp", "/p.q",
+				    "/P", "/p/q/r", "/q",   "/p-", "/p/qq"};
+
+struct given {
+	char text[64];
+	const char *host, *path; /* host "": '*' */
+	bool suffix;
+	unsigned app;
+};
+
+static unsigned next_number(unsigned *seed)
+{
+	*seed = *seed * 1103515245U + 12345U;
+	return *seed >> 16;
+}
+
+static bool takes(const struct given *l, const char *host, const char *path)
+{
+	size_t n = strlen(l->path), host_len = strlen(host), len = strlen(l->host);
+
+	if (strncmp(path, l->path, n) != 0 || path[n] != '/')
+		return false;
+	if (!l->suffix)
+		return !*l->host || strcmp(l->host, host) == 0;
+	return strcmp(l->host, host) == 0 ||
+	       (host_len > len && str_ends(host, l->host) && host[host_len - len - 1] == '.');
+}
+
+static unsigned weight(const struct given *l)
+{
+	unsigned host = !*l->host ? 0 : l->suffix ? (unsigned)strlen(l->host) : 100;
+
+	return host * 100 + (unsigned)strlen(l->path);
+}
+
+/* NULL: none. A host that is only there with a path leaves the rest to whoever is less specific. */
+static const struct given *expected(const struct given *all, size_t n, const char *host,
+				    const char *path)
+{
+	const struct given *best = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (takes(&all[i], host, path) && (!best || weight(&all[i]) > weight(best)))
+			best = &all[i];
+	return best;
+}
+
+static void make_rests(const struct front *f, const char *app)
+{
+	autofree char *top = xasprintf("apps/%s/releases/1/app/static", app);
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		for (const char *rest = paths[i]; rest; rest = strchr(rest + 1, '/')) {
+			autofree char *file = xasprintf("%s%s/name", top, rest);
+
+			for (char *slash = file + strlen(top); (slash = strchr(slash + 1, '/'));) {
+				*slash = '\0';
+				mkdirat(f->tmp->fd, file, 0755);
+				*slash = '/';
+			}
+			put(f, file, app);
+			if (!*rest)
+				break;
+		}
+	}
+}
+
+static size_t give_locations(const struct front *f, struct given *all, unsigned *seed)
+{
+	autostrv struct strv known = STRV_INIT;
+	size_t n = 0;
+
+	for (int i = 0; i < LOCATIONS; i++) {
+		struct given *l = &all[n];
+		unsigned kind = next_number(seed) % 5;
+		autofree char *name = NULL, *link = NULL;
+
+		l->host = kind == 0 ? "" : hosts[next_number(seed) % ARRAY_SIZE(hosts)];
+		l->path = paths[next_number(seed) % ARRAY_SIZE(paths)];
+		l->suffix = kind == 1 || kind == 2;
+		l->app = next_number(seed) % APPS;
+		snprintf(l->text, sizeof(l->text), "%s%s%s", l->suffix ? "." : "",
+			 *l->host ? l->host : "*", l->path);
+		if (strv_has(&known, l->text))
+			continue;
+		strv_add(&known, l->text);
+		name = xasprintf("hosts/%s", (link = location_name(l->text)));
+		free(link);
+		link = xasprintf("../apps/app%u/current", l->app);
+		assert_int_equal(symlinkat(link, f->tmp->fd, name), 0);
+		n++;
+	}
+	return n;
+}
+
+static void the_most_specific_location_counts(void **state)
+{
+	static struct given all[LOCATIONS];
+	autostrbuf struct strbuf answer = STRBUF_INIT;
+	struct front *f = *state;
+	unsigned seed = 20260102;
+	size_t n;
+
+	for (unsigned i = 0; i < APPS; i++) {
+		autofree char *app = xasprintf("app%u", i);
+
+		make_host(f, app);
+		make_rests(f, app);
+	}
+	n = give_locations(f, all, &seed);
+	write_config(f);
+	start_nginx(f);
+	for (int i = 0; i < ASKED; i++) {
+		const char *host = hosts[next_number(&seed) % ARRAY_SIZE(hosts)];
+		const char *rest = paths[next_number(&seed) % ARRAY_SIZE(paths)];
+		autofree char *path = xasprintf("%s/name", rest);
+		const struct given *l = expected(all, n, host, path);
+		autofree char *wanted = l ? xasprintf("app%u", l->app) : NULL;
+
+		request(f, "GET", host, path, "", &answer);
+		if (l ? code_of(&answer) != 200 || strcmp(body_of(&answer), wanted) != 0
+		      : code_of(&answer) != 404 || !strstr(strbuf_str(&answer), "No application"))
+			fail_msg("http://%s%s: expected %s by '%s', got:\n%s", host, path,
+				 wanted ? wanted : "none", l ? l->text : "", strbuf_str(&answer));
+	}
+}
+
+static void an_alias_redirects_and_a_disabled_app_is_closed(void **state)
+{
+	static const struct row rows[] = {
+		{"GET", "old.x:8080", "/a%20b?c", NULL, 301,
+		 "Location: http://site.localhost:8080/a%20b?c\r\n"},
+		{"GET", "old.x", "/", NULL, 301, "Location: http://site.localhost/\r\n"},
+		{"GET", "closed.localhost", "/a.txt", NULL, 503, "Closed for now"},
+		{"POST", "closed.localhost", "/", "Content-Length: 0\r\n", 503, "no-store"},
+		{"GET", "site.localhost", "/.silver/pages/missing.html", NULL, 404, "Not found"},
+	};
+	struct front *f = *state;
+
+	make_static_site(f);
+	make_host(f, "closed");
+	put(f, "apps/closed/releases/1/app/static/a.txt", "closed");
+	put(f, "apps/closed/disabled", "");
+	assert_int_equal(symlinkat("../apps/site/alias/site.localhost", f->tmp->fd, "hosts/old.x"),
+			 0);
+	write_config(f);
+	start_nginx(f);
+	assert_rows(f, rows, ARRAY_SIZE(rows));
+}
+
+static void the_same_configuration_is_not_written_again(void **state)
+{
+	struct front *f = *state;
+	autofree char *address = xasprintf("127.0.0.1:%u", f->port);
+	struct error err = ERROR_INIT;
+	bool changed;
+
+	write_config(f);
+	assert_int_equal(symlinkat("../apps/a/current", f->tmp->fd, "hosts/a.example"), 0);
+	assert_int_equal(front_write_config(&f->node, address, &changed, &err), 0);
+	assert_false(changed); /* a host is found by its link alone */
+	assert_int_equal(symlinkat("../apps/a/current", f->tmp->fd, "hosts/a.example,p"), 0);
+	assert_int_equal(front_write_config(&f->node, address, &changed, &err), 0);
+	assert_true(changed);
+}
+
 static void a_bad_address_changes_nothing(void **state)
 {
 	static const char *const bad[] = {"127.0.0.1",       "localhost:80",    "127.0.0.1:0",
@@ -418,16 +598,17 @@ static void a_bad_address_changes_nothing(void **state)
 	autostrbuf struct strbuf before = STRBUF_INIT, after = STRBUF_INIT;
 	struct front *f = *state;
 	struct error err = ERROR_INIT;
+	bool changed;
 
 	write_config(f);
 	assert_int_equal(fs_read_file(f->node.fd, "run/nginx.conf", 65536, &before, &err), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		if (front_write_config(&f->node, bad[i], &err) == 0)
+		if (front_write_config(&f->node, bad[i], &changed, &err) == 0)
 			fail_msg("'%s' was taken", bad[i]);
 		assert_int_equal(err.code, E_USAGE);
 	}
 	/* an address that is none of this machine's is for nginx to refuse */
-	assert_int_equal(front_write_config(&f->node, "192.0.2.1:8080", &err), -1);
+	assert_int_equal(front_write_config(&f->node, "192.0.2.1:8080", &changed, &err), -1);
 	assert_int_equal(err.code, E_SYSTEM);
 	assert_non_null(strstr(err.text, "192.0.2.1:8080"));
 	assert_int_equal(fs_read_file(f->node.fd, "run/nginx.conf", 65536, &after, &err), 0);
@@ -457,6 +638,9 @@ int main(void)
 		TEST(an_app_gets_the_request_and_true_headers),
 		TEST(an_app_that_is_down_is_503_and_files_go_on),
 		TEST(a_flip_of_the_link_is_seen_by_the_next_request),
+		TEST(the_most_specific_location_counts),
+		TEST(an_alias_redirects_and_a_disabled_app_is_closed),
+		TEST(the_same_configuration_is_not_written_again),
 		TEST(a_bad_address_changes_nothing),
 		TEST(silence_of_nginx_is_told),
 	};
