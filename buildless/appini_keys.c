@@ -226,7 +226,7 @@ const struct key appini_production_keys[] = {
 	 "NAME=VALUE lines for what is not set; a directory, where no file was put.",
 	 KEY_LINES | KEY_ASSIGNS},
 	{"config.template", appini_take_config_template, NULL,
-	 "The directory that `silver create-config` copies.", 0},
+	 "A directory of the tree that helps to write a configuration.", 0},
 	{"config.checker", appini_take_config_checker, NULL,
 	 "module:function, called with the configuration's directory; it may raise.", 0},
 	{"service.php", NULL, is_legacy, "'platform' says what runs the app", 0},

@@ -22,6 +22,8 @@ static const struct local_command commands[] = {
 	{"push", "[REMOTE [COMMIT]] [--check] [--force]",
 	 "deploy what is committed, on all nodes of the remote or on none",
 	 "--check --force --app=", 0, 2, cmd_push},
+	{"config edit", "[APP]", "edit what is set, in $EDITOR, and set what comes out of it", NULL,
+	 0, 1, cmd_config_edit},
 };
 
 const struct local_command *local_command_at(size_t i)
@@ -35,6 +37,15 @@ const struct local_command *local_command_named(const char *name)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
 	return NULL;
+}
+
+const struct local_command *local_command_of_words(char *const *words, size_t n, size_t *used)
+{
+	autofree char *both = n > 1 ? xasprintf("%s %s", words[0], words[1]) : NULL;
+	const struct local_command *c = both ? local_command_named(both) : NULL;
+
+	*used = c ? 2 : 1;
+	return c || n == 0 ? c : local_command_named(words[0]);
 }
 
 void local_commands_help(struct strbuf *out)

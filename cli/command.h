@@ -18,7 +18,7 @@ struct call {
 };
 
 struct local_command {
-	const char *name;
+	const char *name;  /* one word, or two */
 	const char *usage; /* words behind the name */
 	const char *help;
 	const char *options; /* see cli/args.h */
@@ -27,7 +27,9 @@ struct local_command {
 };
 
 const struct local_command *local_command_named(const char *name); /* NULL: none */
-const struct local_command *local_command_at(size_t i);            /* NULL: past the last */
+/* The one that the words begin with, and how many of them are its name; NULL: none. */
+const struct local_command *local_command_of_words(char *const *words, size_t n, size_t *used);
+const struct local_command *local_command_at(size_t i); /* NULL: past the last */
 void local_commands_help(struct strbuf *out);
 void local_command_help(struct strbuf *out, const struct local_command *c);
 /* E_USAGE with the usage behind what is wrong. */
@@ -41,3 +43,4 @@ int cmd_remote(struct call *call, struct error *err);
 int cmd_push(struct call *call, struct error *err);
 int cmd_deploy(struct call *call, struct error *err);
 int cmd_serve(struct call *call, struct error *err);
+int cmd_config_edit(struct call *call, struct error *err);

@@ -69,16 +69,13 @@ static int parse_options(char **argv, struct options *o, int *first, struct erro
 
 static int ask(const struct options *o, char **words, size_t n, int *status, struct error *err)
 {
-	const struct local_command *here = local_command_named(words[0]);
-	autofree char *two = command_two_words(words, n);
+	size_t used;
+	const struct local_command *here = local_command_of_words(words, n, &used);
 
 	if (here)
-		return local_command_run(here, o, words + 1, n - 1, status, err);
-	if (two) { /* one word from here on */
-		words[1] = two;
-		return where_ask(o, words + 1, n - 1, status, err);
-	}
-	if (!command_named(words[0]) && !command_is_group(words[0]) && strcmp(words[0], "git") != 0)
+		return local_command_run(here, o, words + used, n - used, status, err);
+	if (!command_of_words(words, n, &used) && !command_is_group(words[0]) &&
+	    strcmp(words[0], "git") != 0)
 		return command_unknown(words[0], err);
 	return where_ask(o, words, n, status, err);
 }
@@ -100,6 +97,9 @@ static void help_appini(void)
 static int help(char **words, size_t n, struct error *err)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
+	const struct command *c;
+	size_t used;
+	int r = 0;
 
 	if (n == 0) {
 		print_help(stdout);
@@ -109,11 +109,13 @@ static int help(char **words, size_t n, struct error *err)
 		help_appini();
 		return 0;
 	}
-	if (local_command_named(words[0]))
-		local_command_help(&text, local_command_named(words[0]));
-	else if (!command_named(words[0]) && !command_is_group(words[0]))
-		return command_unknown(words[0], err);
-	else if (command_help(&text, words[0], err) == -1)
+	if (local_command_of_words(words, n, &used))
+		local_command_help(&text, local_command_of_words(words, n, &used));
+	else if ((c = command_of_words(words, n, &used)) || command_is_group(words[0]))
+		r = command_help(&text, c ? c->name : words[0], err);
+	else
+		r = command_unknown(words[0], err);
+	if (r == -1)
 		return -1;
 	fputs(strbuf_str(&text), stdout);
 	return 0;

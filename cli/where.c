@@ -16,35 +16,46 @@ static bool is_number(const char *word)
 	return *word && word[strspn(word, "0123456789")] == '\0';
 }
 
-/* Where the app stands, or would have to be put: `n` says that none is missing. */
-static bool wants_app(const struct command *c, char *const *words, size_t n, bool node_is_said,
-		      size_t *at)
+/* No name of a variable looks like one, and of a file only one without an ending. */
+static bool is_app(const char *word)
 {
+	struct error none = ERROR_INIT;
+
+	return name_check_app(word, &none) == 0;
+}
+
+/* Where the app stands, or would have to be put: `n` says that none is missing. */
+static bool wants_app(char *const *words, size_t n, bool node_is_said, size_t *at)
+{
+	size_t used;
+	const struct command *c = command_of_words(words, n, &used);
+
 	if (!c || (c->flags & (URL_PATH | HIDDEN)) || !(c->flags & (NEED_APP | MAY_APP)))
 		return false;
-	*at = command_app_at(c, words + 1, n - 1) + 1;
+	*at = command_app_at(c, words + used, n - used) + used;
 	if (*at < n && !strcmp(words[*at], "."))
 		return true;
 	if (c->flags & (CONFIRM | RAW)) /* what removes is named; what runs may look like an app */
 		return false;
 	if (c->flags & MAY_APP) /* of a node that is named, all are meant */
 		return *at >= n && !node_is_said;
-	return *at >= n || is_number(words[*at]);
+	return *at >= n || is_number(words[*at]) ||
+	       (str_starts(c->name, "config ") && !is_app(words[*at]));
 }
 
 bool where_add_app(char *const *words, size_t n, const char *here, bool node_is_said,
 		   struct strv *out)
 {
-	const struct command *c = n ? command_named(words[0]) : NULL;
-	size_t at = 0;
-	bool add = here && wants_app(c, words, n, node_is_said, &at);
+	size_t at = 0, used = 1;
+	bool add = here && wants_app(words, n, node_is_said, &at);
 
+	command_of_words(words, n, &used);
 	for (size_t i = 0; i < n; i++) {
-		if (add && i == 1 && (at >= n || strcmp(words[at], ".") != 0))
+		if (add && i == used && (at >= n || strcmp(words[at], ".") != 0))
 			strv_add(out, here);
 		strv_add(out, add && i == at && !strcmp(words[i], ".") ? here : words[i]);
 	}
-	if (add && n == 1)
+	if (add && n == used)
 		strv_add(out, here);
 	return add;
 }
@@ -95,11 +106,12 @@ static int choose_node(struct where *w, struct error *err)
 static int complete(struct where *w, char *const *words, size_t n, struct strv *out,
 		    struct error *err)
 {
-	const struct command *c = command_named(words[0]);
+	const struct command *c;
 	const char *app = NULL;
-	size_t at = 0;
+	size_t at = 0, used;
 
-	if (!wants_app(c, words, n, w->node_said, &at)) {
+	c = command_of_words(words, n, &used);
+	if (!wants_app(words, n, w->node_said, &at)) {
 		where_add_app(words, n, NULL, w->node_said, out);
 		return 0;
 	}
@@ -220,7 +232,7 @@ static int needs_place(const struct where *w, char *const *words, size_t n)
 {
 	size_t at;
 
-	return !w->node_said || wants_app(command_named(words[0]), words, n, w->node_said, &at);
+	return !w->node_said || wants_app(words, n, w->node_said, &at);
 }
 
 int where_ask(const struct options *options, char *const *words, size_t n, int *status,

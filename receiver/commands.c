@@ -97,6 +97,23 @@ const struct command *command_named(const char *name)
 	return NULL;
 }
 
+/* The first two words may be the verb: `config set`, and `git receive-pack` of newer clients. */
+const struct command *command_of_words(char *const *words, size_t n, size_t *used)
+{
+	bool is_git = !strcmp(words[0], "git");
+	autofree char *both = NULL;
+	const struct command *c;
+
+	*used = 1;
+	if (n < 2)
+		return n ? command_named(words[0]) : NULL;
+	both = xasprintf("%s%c%s", words[0], is_git ? '-' : ' ', words[1]);
+	c = command_named(both);
+	if (c)
+		*used = 2;
+	return c ? c : command_named(words[0]);
+}
+
 char *command_usage(const struct command *c)
 {
 	return xasprintf("usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage);
@@ -110,6 +127,14 @@ static const char *second_word(const struct command *c, const char *first)
 	return !strncmp(c->name, first, len) && c->name[len] == ' ' ? c->name + len + 1 : NULL;
 }
 
+bool command_is_group(const char *first)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (second_word(&commands[i], first))
+			return true;
+	return false;
+}
+
 /* The verbs of two words that begin with `first`, a line each as help has them; 0: none. */
 static size_t list_group(const char *first, struct strbuf *out)
 {
@@ -121,20 +146,6 @@ static size_t list_group(const char *first, struct strbuf *out)
 		strbuf_addf(out, "%s%s %s", n++ ? "\n" : "", commands[i].name, commands[i].usage);
 	}
 	return n;
-}
-
-bool command_is_group(const char *word)
-{
-	autostrbuf struct strbuf list = STRBUF_INIT;
-
-	return list_group(word, &list) > 0;
-}
-
-char *command_two_words(char *const *words, size_t n)
-{
-	autofree char *name = n > 1 ? xasprintf("%s %s", words[0], words[1]) : NULL;
-
-	return name && command_named(name) ? steal_ptr(&name) : NULL;
 }
 
 static int unknown_verb(const char *verb, struct error *err)
@@ -319,23 +330,6 @@ static int parse_words(struct request *out, char *const *words, size_t n, struct
 	return 0;
 }
 
-/* The first two words may be the verb: `config set`, and `git receive-pack` of newer clients. */
-static const struct command *find_command(char *const *words, size_t n, size_t *used)
-{
-	bool is_git = !strcmp(words[0], "git");
-	autofree char *both = NULL;
-	const struct command *c;
-
-	*used = 1;
-	if (n == 1)
-		return command_named(words[0]);
-	both = xasprintf("%s%c%s", words[0], is_git ? '-' : ' ', words[1]);
-	c = command_named(both);
-	if (c)
-		*used = 2;
-	return c ? c : command_named(words[0]);
-}
-
 /* The access log is nginx's, so another program reads it than what the app wrote. */
 static int take_access(struct request *out, struct error *err)
 {
@@ -355,7 +349,7 @@ int request_parse(struct request *out, char *const *words, size_t n, struct erro
 		return error_set(
 			err, E_USAGE,
 			"there is no shell here: `git push` deploys, `help` lists the verbs");
-	out->command = find_command(words, n, &used);
+	out->command = command_of_words(words, n, &used);
 	if (!out->command)
 		return unknown_verb(words[0], err);
 	result = (out->command->flags & RAW) ? parse_raw(out, words + used, n - used, err)

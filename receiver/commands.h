@@ -44,11 +44,11 @@ struct command {
 };
 
 const struct command *command_named(const char *name); /* NULL: none */
-const struct command *command_at(size_t i);            /* NULL: past the last */
-/* "location add" where the first two words are such a verb; NULL: they are not. The caller frees.
- */
-char *command_two_words(char *const *words, size_t n);
-bool command_is_group(const char *word); /* "location": the first of two words */
+/* The one that the words begin with, and how many of them are its name; NULL: none. */
+const struct command *command_of_words(char *const *words, size_t n, size_t *used);
+/* "config": the first of two words of several commands? command_help() lists them. */
+bool command_is_group(const char *first);
+const struct command *command_at(size_t i); /* NULL: past the last */
 /* "usage: rollback APP [N]"; the caller frees. */
 char *command_usage(const struct command *c);
 /* Index of the first of these words, which stand behind the verb, that is no option: the app, or n.

@@ -262,6 +262,43 @@ verb "run blog python3 -c 'import os, sys; sys.stdout.buffer.write(os.environb[b
 config show V1 >"$TMP/want"
 ok '43 silver run has the same bytes' cmp "$TMP/want" "$TMP/have"
 
+# --- `silver` itself ------------------------------------------------------------------------------------------------
+
+here() {
+	timeout 120 "$USR/bin/silver" --dir "$STATE" "$@" 2>"$TMP/config.err"
+}
+printf '%s' "it's \$HOME  \"q\"" >"$TMP/want"
+ok 'by the socket of the node: a word' here config set blog "LOCAL=$(cat "$TMP/want")"
+ok '   ' has LOCAL
+printf 'a\377\nb' >"$TMP/want"
+ok '   standard input' here config set blog LOCAL <"$TMP/want"
+ok '   ' has LOCAL
+cat >"$TMP/editor" <<'END'
+#!/bin/sh
+sed -i 's/^GREETING=.*/GREETING="edited\\n"/; /^LOCAL=/d' "$2"
+END
+chmod 755 "$TMP/editor"
+EDITOR="$TMP/editor argument"
+export EDITOR
+unset VISUAL || true
+ok 'config edit' here config edit blog
+printf 'edited\n' >"$TMP/want"
+ok '   what came out of the editor is set' has GREETING
+ok '   what is not there any more is not' exits 4 config show LOCAL
+ok '   nothing changed in it: nothing done' here config edit blog
+ok '   ' told 'nothing changed'
+cat >"$TMP/editor" <<'END'
+#!/bin/sh
+echo BAD LINE >>"$1"
+END
+EDITOR=$TMP/editor
+ok '   what is wrong is refused' exits 2 here config edit blog
+ok '   with its line' told 'standard input:[0-9]+: a line is NAME=VALUE'
+kept=$(sed -n 's/.*what you wrote is in \([^;]*\);.*/\1/p' "$TMP/config.err")
+ok '   and is not lost' grep -q '^BAD LINE' "$kept"
+rm -f "$kept"
+ok 'help lists the verbs of config' sh -c "'$USR/bin/silver' help config | grep -q 'config revert APP N'"
+
 # --- keys of the node --------------------------------------------------------------------------------------------
 
 key() {
