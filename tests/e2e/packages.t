@@ -266,9 +266,15 @@ silver fsck >"$TMP/fsck" 2>&1 || true
 ok 'fsck knows what there is' must_fail said 'nothing of this name belongs here' "$TMP/fsck"
 
 # --- one package for this very machine, by its own dpkg; removed again. Its sources are not asked -----------
-real_deb=silver-e2e-$$
+real_deb=silver-e2e-$$ slow_deb=silver-e2e-slow-$$
+is_installed() {
+	equal "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" 'install ok installed'
+}
 remove_real() {
-	! dpkg-query -W "$real_deb" >/dev/null 2>&1 || dpkg --purge "$real_deb" >/dev/null 2>&1 || true
+	: >"$TMP/go-on"
+	for rr_name in "$real_deb" "$slow_deb"; do
+		! dpkg-query -W "$rr_name" >/dev/null 2>&1 || wait_until 60 dpkg --purge "$rr_name" >/dev/null 2>&1 || true
+	done
 }
 CLEAN_UP=remove_real
 sed -i '/^DPkg::Options/d' "$APT_CONF"
@@ -301,5 +307,44 @@ ok '   and the policy is as it was' equal "$(test -e /usr/sbin/policy-rc.d && ec
 verb status blog >"$TMP/status" 2>&1 || true
 ok '   status has both, with versions' said "packages  dpkg [0-9].*, $real_deb 1.0" "$TMP/status"
 remove_real
+rm "$TMP/go-on"
 ok '   and it is gone again' test ! -e "/usr/bin/$real_deb"
+
+# Everything of a push dies while dpkg is at work: apt goes on, since nobody's pipe is its own.
+DEB_TREE=$TMP/slow-tree
+mkdir -p "$DEB_TREE/DEBIAN"
+cat >"$DEB_TREE/DEBIAN/postinst" <<-END
+	#!/bin/sh
+	: >"$TMP/at-work"
+	for second in \$(seq 300); do
+		[ ! -e "$TMP/go-on" ] || exit 0
+		echo "still here"
+		sleep 1
+	done
+	exit 1
+END
+chmod 755 "$DEB_TREE/DEBIAN/postinst"
+deb "$slow_deb" 2.0
+DEB_TREE=
+publish
+commit_app 6 "packages = $slow_deb dpkg"
+push >"$TMP/killed.out" 2>&1 &
+pusher=$!
+ok '16 a push whose package takes its time' wait_until 120 test -e "$TMP/at-work"
+for pid in $(pgrep -f "silver-root --dir $STATE packages" || true) $(pgrep -f "$STATE/apps/blog/repo.git" || true); do
+	kill -KILL "$pid" 2>/dev/null || true
+done
+kill_tree KILL "$pusher"
+wait "$pusher" 2>/dev/null || true
+ok '   is not live when its programs are killed' serves 5
+push >"$TMP/second.out" 2>&1 &
+pusher=$!
+: >"$TMP/go-on"
+wait_until 120 gone "$pusher" || true
+wait "$pusher" || true
+ok '   apt went on and came to its end' wait_until 120 is_installed "$slow_deb"
+ok '   the next push lands' push
+ok '   and is live' serves 6
+remove_real
+ok '   the machine is as it was' must_fail is_installed "$slow_deb"
 done_testing
