@@ -108,7 +108,7 @@ static void any_pieces_can_be_read(void **state)
 static void the_stamp_is_another_one_when_the_file_is(void **state)
 {
 	const struct tmp *t = *state;
-	autofree char *first = NULL, *same = NULL, *second = NULL;
+	autofree char *first = NULL, *same = NULL, *second = NULL, *none = NULL;
 	struct error err = ERROR_INIT;
 
 	put_file(t->fd, "status", status);
@@ -118,7 +118,7 @@ static void the_stamp_is_another_one_when_the_file_is(void **state)
 	put_file(t->fd, "status", "Package: a\n");
 	assert_int_equal(dpkg_stamp(t->path, &second, &err), 0);
 	assert_string_not_equal(first, second);
-	assert_int_equal(dpkg_stamp("/nonexistent/dpkg", &second, &err), -1);
+	assert_int_equal(dpkg_stamp("/nonexistent/dpkg", &none, &err), -1);
 }
 
 static void a_run_that_was_cut_short_is_noticed(void **state)
