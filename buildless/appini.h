@@ -45,6 +45,7 @@ struct appini {
 	struct appini_services services;        /* in their order, each name once */
 	struct strv package_lines;              /* "NAME LINE" for each of them */
 	struct appini_config config;
+	unsigned memory_line, cpu_line, tasks_line, timeout_line; /* of [limits]; 0: absent */
 	unsigned runner_line, php_root_line, packages_line, location_line; /* 0: absent */
 };
 

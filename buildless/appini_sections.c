@@ -8,6 +8,7 @@
 
 #define PROCESSES_MAX 32 /* kinds of them */
 #define CRONS_MAX     64
+#define WORKERS_MAX   256 /* of all kinds together */
 
 char *appini_command_problem(const char *command)
 {
@@ -85,15 +86,21 @@ static void take_process_count(struct parse *p, const struct place *at, const ch
 
 static void check_processes(struct parse *p)
 {
+	unsigned long all = 0;
+
 	for (size_t i = 0; i < p->ini->run.n_processes; i++) {
 		const struct process_spec *process = &p->ini->run.process[i];
 
+		all += process->count;
 		if (!process->command && process->line)
 			appini_refuse(p, process->line,
 				      "[process:%s] has no 'command'; for example: command = "
 				      "bin/%s",
 				      process->name, process->name);
 	}
+	if (all > WORKERS_MAX)
+		appini_refuse(p, 0, "%lu processes in all are more than %d: lower 'count'", all,
+			      WORKERS_MAX);
 }
 
 static struct cron_spec *find_cron(struct parse *p, const struct place *at)
@@ -188,6 +195,7 @@ static void take_memory(struct parse *p, const struct place *at, const char *val
 		{"M", 1 << 20}, {"G", 1 << 30}, {"MB", 1 << 20}, {"GB", 1 << 30}, {"K", 1 << 10}};
 	uint64_t bytes;
 
+	p->ini->memory_line = at->line;
 	if (!parse_amount(value, units, ARRAY_SIZE(units), UINT64_C(1) << 50, &bytes) ||
 	    bytes < 1 << 20)
 		refuse_limit(p, at, value, "a number with its unit, as 512M or 2G, at least 1M");
@@ -200,6 +208,7 @@ static void take_cpu(struct parse *p, const struct place *at, const char *value)
 	static const struct unit units[] = {{"%", 1}};
 	uint64_t percent;
 
+	p->ini->cpu_line = at->line;
 	if (parse_amount(value, units, ARRAY_SIZE(units), 100000, &percent))
 		p->ini->run.limits.cpu_percent = (unsigned)percent;
 	else
@@ -211,6 +220,7 @@ static void take_task_limit(struct parse *p, const struct place *at, const char 
 	static const struct unit units[] = {{"", 1}};
 	uint64_t n;
 
+	p->ini->tasks_line = at->line;
 	if (parse_amount(value, units, ARRAY_SIZE(units), 1000000, &n))
 		p->ini->run.limits.tasks = (unsigned)n;
 	else
@@ -222,6 +232,7 @@ static void take_timeout(struct parse *p, const struct place *at, const char *va
 	static const struct unit units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"min", 60}};
 	uint64_t seconds;
 
+	p->ini->timeout_line = at->line;
 	if (parse_amount(value, units, ARRAY_SIZE(units), 86400, &seconds))
 		p->ini->run.limits.timeout_s = (unsigned)seconds;
 	else
@@ -244,9 +255,9 @@ static const struct key cron_keys[] = {
 };
 
 static const struct key limit_keys[] = {
-	{"memory", take_memory, NULL, "Of all processes of the app together, as 512M.", 0},
+	{"memory", take_memory, NULL, "What each process may have, as 512M.", 0},
 	{"cpu", take_cpu, NULL, "Percent of one core, as 50%.", 0},
-	{"tasks", take_task_limit, NULL, "Processes and threads.", 0},
+	{"tasks", take_task_limit, NULL, "Processes and threads of the app together.", 0},
 	{"timeout", take_timeout, NULL, "Seconds that one request may take.", 0},
 	{NULL, NULL, NULL, NULL, 0},
 };

@@ -3,6 +3,7 @@
 #include <strings.h>
 #include "buildless/check_appini.h"
 #include "buildless/config_rules.h"
+#include "buildless/check_node.h"
 #include "buildless/equip.h"
 #include "buildless/links.h"
 #include "buildless/release.h"
@@ -184,8 +185,11 @@ static int run_checks(struct check *c, const struct app *app, const char *old_tr
 	c->errors = &report->errors;
 	c->warnings = &report->warnings;
 	if (check_appini(c->repo, app, c->tree, ini, c->errors, c->warnings, &report->packages,
-			 err) == -1 ||
-	    check_entries(c, old_tree, err) == -1 ||
+			 err) == -1)
+		return error_prefix(err, "checking the tree");
+	if (report->errors.n == 0)
+		check_node(&app->node, ini, c->errors, c->warnings);
+	if (check_entries(c, old_tree, err) == -1 ||
 	    check_paths(c, old_tree, known, &report->relocated, err) == -1)
 		return error_prefix(err, "checking the tree");
 	return 0;

@@ -196,10 +196,6 @@ static void check_available(struct reading *c, const struct appini *ini)
 		const char *what;
 	} later[] = {
 		{strcmp(run->platform, "php") == 0, 0, "platform 'php'"},
-		{run->n_processes, run->n_processes ? run->process[0].line : 0, "[process:NAME]"},
-		{run->n_crons, run->n_crons ? run->cron[0].line : 0, "[cron:NAME]"},
-		{run->limits.memory_bytes || run->limits.cpu_percent || run->limits.tasks, 0,
-		 "[limits] of memory, cpu and tasks"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {

@@ -6,20 +6,17 @@
 #include <sys/stat.h>
 #include "common/fs.h"
 #include "common/names.h"
+#include "runtime/s6name.h"
 
-#define PART_BYTES (1 << 20) /* of each part, from its end */
-#define POLL_MS    200
-#define FOLLOW_MAX 4
+#define PART_BYTES   (1 << 20) /* of each part, from its end */
+#define POLL_MS      200
+#define FOLLOWED_MAX 256 /* logs at once: then the oldest go */
 
-static int open_log_dir(const struct app *app, unsigned release, int *out, struct error *err)
+static int open_log_dir(const struct app *app, const char *part, int *out, struct error *err)
 {
-	autofree char *path = xasprintf("log/%s/%u", app->name, release);
+	autofree char *path = xasprintf("log/%s/%s", app->name, part);
 
-	if (fs_open_dir(app->node.fd, path, out, err) == 0)
-		return 0;
-	return err->code == E_NOTFOUND
-		       ? error_set(err, E_NOTFOUND, "release %u has no log", release)
-		       : -1;
+	return fs_open_dir(app->node.fd, path, out, err);
 }
 
 static size_t count_lines(const struct strbuf *s)
@@ -111,10 +108,11 @@ static const char *without_time(const char *line, size_t len)
 void logs_show_end(const struct app *app, unsigned release, size_t lines, FILE *to)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT;
+	autofree char *web = xasprintf("%u", release);
 	struct error none = ERROR_INIT;
 	autoclose int dir_fd = -1, fd = -1;
 
-	if (open_log_dir(app, release, &dir_fd, &none) == -1 ||
+	if (open_log_dir(app, web, &dir_fd, &none) == -1 ||
 	    read_end(dir_fd, lines, &text, &fd, &none) == -1)
 		return;
 	for (const char *at = last_lines(&text, lines); *at;) {
@@ -128,77 +126,223 @@ void logs_show_end(const struct app *app, unsigned release, size_t lines, FILE *
 	}
 }
 
-struct followed {
-	unsigned release;
-	int dir_fd, fd; /* fd: -1 until `current` is there */
+/* One process's log, and how far it has been read. */
+struct source {
+	struct s6name of;
+	int dir_fd, fd;      /* fd: `current`; -1 until it is there */
+	struct strbuf begun; /* a line without its end */
 };
 
-struct follow {
+struct sources {
 	const struct app *app;
-	bool over_flips;
-	struct followed log[FOLLOW_MAX];
+	const struct logs_query *query;
+	struct source *v;
 	size_t n;
 };
 
-static int copy_new(int fd, bool *any, struct error *err)
+static void source_release(struct source *s)
+{
+	fd_close(&s->dir_fd);
+	fd_close(&s->fd);
+	strbuf_release(&s->begun);
+}
+
+static void sources_release(struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		source_release(&s->v[i]);
+	free(steal_ptr(&s->v));
+	s->n = 0;
+}
+
+/* "web"; "mail" for all mail.I, "mail.2" for one of them; "cron-tidy". */
+static bool is_wanted(const struct logs_query *query, const struct s6name *of)
+{
+	autofree char *label = s6name_label(of);
+
+	return !query->process || strcmp(query->process, label) == 0 ||
+	       (of->kind == S6_WORKER && strcmp(query->process, of->name) == 0);
+}
+
+static bool sources_have(const struct sources *s, const struct s6name *of)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct s6name *has = &s->v[i].of;
+
+		if (has->release == of->release && has->kind == of->kind &&
+		    has->index == of->index && strcmp(has->name, of->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void sources_add(struct sources *s, const struct s6name *of, const char *part)
+{
+	struct source source = {.of = *of, .dir_fd = -1, .fd = -1};
+	struct error gone = ERROR_INIT;
+
+	if (open_log_dir(s->app, part, &source.dir_fd, &gone) == -1)
+		return;
+	if (s->n == FOLLOWED_MAX) {
+		source_release(&s->v[0]);
+		memmove(&s->v[0], &s->v[1], --s->n * sizeof(s->v[0]));
+	}
+	s->v = xrealloc_array(s->v, s->n + 1, sizeof(*s->v));
+	s->v[s->n++] = source;
+}
+
+/* The logs of a release that are not there yet. */
+static void sources_find(struct sources *s, unsigned release)
+{
+	autofree char *path = xasprintf("log/%s", s->app->name);
+	autostrv struct strv parts = STRV_INIT;
+	struct error none = ERROR_INIT;
+	autoclose int fd = -1;
+	struct s6name of;
+
+	if (fs_open_dir(s->app->node.fd, path, &fd, &none) == -1 ||
+	    fs_list(fd, &parts, &none) == -1)
+		return;
+	for (size_t i = 0; i < parts.n; i++)
+		if (s6name_parse_part(s->app->name, parts.v[i], &of) && of.release == release &&
+		    is_wanted(s->query, &of) && !sources_have(s, &of))
+			sources_add(s, &of, parts.v[i]);
+}
+
+/* "TIME  [12 mail.1] text": whose a line is, where more than one writes. */
+static void add_line(struct strbuf *out, const struct source *s, const char *line, size_t len)
+{
+	autofree char *label = s6name_label(&s->of);
+	size_t time_len = (size_t)(without_time(line, len) - line);
+
+	strbuf_add(out, line, time_len);
+	strbuf_addf(out, "[%u %s] ", s->of.release, label);
+	strbuf_add(out, line + time_len, len - time_len);
+	strbuf_addch(out, '\n');
+}
+
+struct line {
+	const struct source *source;
+	const char *text, *time; /* one without a time has that of the line before */
+	size_t len, number;
+};
+
+static int compare_lines(const void *one, const void *other)
+{
+	const struct line *a = one, *b = other;
+	int order = strncmp(a->time, b->time, strlen("0000-00-00 00:00:00.000000000"));
+
+	return order ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+static void take_lines(const struct source *source, const char *text, struct line **line, size_t *n)
+{
+	const char *time = "";
+
+	for (const char *at = text; *at;) {
+		size_t len = strcspn(at, "\n");
+
+		if (without_time(at, len) != at)
+			time = at;
+		*line = xrealloc_array(*line, *n + 1, sizeof(**line));
+		(*line)[*n] = (struct line){source, at, time, len, *n};
+		++*n;
+		at += len + (at[len] == '\n');
+	}
+}
+
+/* The end of several logs, in the order of time. */
+static int print_merged(struct sources *s, struct strbuf *text, struct error *err)
+{
+	size_t lines = s->query->lines, n = 0;
+	autofree struct line *line = NULL;
+	autostrbuf struct strbuf out = STRBUF_INIT;
+
+	for (size_t i = 0; i < s->n; i++)
+		take_lines(&s->v[i], last_lines(&text[i], lines), &line, &n);
+	if (n)
+		qsort(line, n, sizeof(*line), compare_lines);
+	for (size_t i = n > lines ? n - lines : 0; i < n; i++)
+		add_line(&out, line[i].source, line[i].text, line[i].len);
+	return fs_write_all(STDOUT_FILENO, strbuf_str(&out), out.len, err);
+}
+
+static int print_end(struct sources *s, struct error *err)
+{
+	struct strbuf *text = xcalloc(s->n + 1, sizeof(*text));
+	size_t lines = s->query->lines;
+	int r = 0;
+
+	for (size_t i = 0; i < s->n && r == 0; i++)
+		r = read_end(s->v[i].dir_fd, lines, &text[i], &s->v[i].fd, err);
+	if (r == 0 && lines && s->n > 1) {
+		r = print_merged(s, text, err);
+	} else if (r == 0 && lines && s->n) {
+		const char *from = last_lines(&text[0], lines);
+
+		r = fs_write_all(STDOUT_FILENO, from, strlen(from), err);
+	}
+	for (size_t i = 0; i < s->n; i++)
+		strbuf_release(&text[i]);
+	free(text);
+	return r;
+}
+
+/* Whole lines are written with their source; what is no line yet waits. */
+static int write_lines(struct source *s, const char *bytes, size_t len, struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT;
+	const char *at, *end;
+
+	strbuf_add(&s->begun, bytes, len);
+	at = strbuf_str(&s->begun);
+	end = at + s->begun.len;
+	for (const char *newline; (newline = memchr(at, '\n', (size_t)(end - at)));
+	     at = newline + 1)
+		add_line(&out, s, at, (size_t)(newline - at));
+	if (at != s->begun.buf) {
+		struct strbuf rest = STRBUF_INIT;
+
+		strbuf_add(&rest, at, (size_t)(end - at));
+		strbuf_release(&s->begun);
+		s->begun = rest;
+	}
+	return fs_write_all(STDOUT_FILENO, strbuf_str(&out), out.len, err);
+}
+
+static int copy_new(struct source *s, bool alone, struct error *err)
 {
 	char bytes[65536];
 	ssize_t n;
 
-	while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
-		*any = true;
-		if (fs_write_all(STDOUT_FILENO, bytes, (size_t)n, err) == -1)
+	while ((n = read(s->fd, bytes, sizeof(bytes))) > 0)
+		if ((alone ? fs_write_all(STDOUT_FILENO, bytes, (size_t)n, err)
+			   : write_lines(s, bytes, (size_t)n, err)) == -1)
 			return -1;
-	}
 	return n == -1 ? error_sys(err, errno, "cannot read the log") : 0;
 }
 
 /* s6-log renames a full `current` and begins another. */
-static bool is_rotated(const struct followed *log)
+static bool is_rotated(const struct source *s)
 {
 	struct stat now, ours;
 
-	return fstatat(log->dir_fd, "current", &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (log->fd == -1 || (fstat(log->fd, &ours) == 0 && now.st_ino != ours.st_ino));
+	return fstatat(s->dir_fd, "current", &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (s->fd == -1 || (fstat(s->fd, &ours) == 0 && now.st_ino != ours.st_ino));
 }
 
-static int follow_one(struct followed *log, struct error *err)
+static int follow_one(struct source *s, bool alone, struct error *err)
 {
-	bool any = false,
-	     rotated = is_rotated(log); /* asked first: the old part is complete then */
+	bool rotated = is_rotated(s); /* asked first: the old part is complete then */
 
-	if (log->fd != -1 && copy_new(log->fd, &any, err) == -1)
+	if (s->fd != -1 && copy_new(s, alone, err) == -1)
 		return -1;
 	if (!rotated)
 		return 0;
-	fd_close(&log->fd);
-	if (fs_open(log->dir_fd, "current", O_RDONLY, 0, &log->fd, err) == -1)
+	fd_close(&s->fd);
+	if (fs_open(s->dir_fd, "current", O_RDONLY, 0, &s->fd, err) == -1)
 		return err->code == E_NOTFOUND ? 0 : -1;
-	return copy_new(log->fd, &any, err);
-}
-
-static void follow_drop_oldest(struct follow *f)
-{
-	fd_close(&f->log[0].dir_fd);
-	fd_close(&f->log[0].fd);
-	memmove(&f->log[0], &f->log[1], --f->n * sizeof(f->log[0]));
-}
-
-/* A flip: the new release's log from its beginning, beside the old one's, whose requests go on. */
-static void follow_flip(struct follow *f)
-{
-	unsigned current = f->over_flips ? release_current(f->app) : 0;
-	struct followed log = {.release = current, .dir_fd = -1, .fd = -1};
-	struct error none = ERROR_INIT;
-
-	for (size_t i = 0; i < f->n; i++)
-		if (f->log[i].release == current)
-			return;
-	if (!current || open_log_dir(f->app, current, &log.dir_fd, &none) == -1)
-		return;
-	if (f->n == FOLLOW_MAX)
-		follow_drop_oldest(f);
-	f->log[f->n++] = log;
+	return copy_new(s, alone, err);
 }
 
 static bool stdout_is_gone(void)
@@ -208,43 +352,43 @@ static bool stdout_is_gone(void)
 	return poll(&p, 1, POLL_MS) == 1 && (p.revents & (POLLERR | POLLHUP | POLLNVAL));
 }
 
-static int follow_logs(struct follow *f, struct error *err)
+/* Over flips, where no release was named: the new one's logs from their beginning, beside the old
+ * one's, whose requests go on. */
+static int follow_logs(struct sources *s, struct error *err)
 {
 	while (!stdout_is_gone()) {
-		follow_flip(f);
-		for (size_t i = 0; i < f->n; i++)
-			if (follow_one(&f->log[i], err) == -1)
+		sources_find(s, s->query->release ? s->query->release : release_current(s->app));
+		for (size_t i = 0; i < s->n; i++)
+			if (follow_one(&s->v[i], s->n == 1, err) == -1)
 				return -1;
 	}
 	return 0;
 }
 
-int logs_print(const struct app *app, unsigned release, size_t lines, bool follow,
-	       struct error *err)
+static int no_log(const struct logs_query *query, unsigned release, struct error *err)
 {
-	struct follow f = {.app = app, .over_flips = release == 0};
-	struct followed log = {.release = release, .dir_fd = -1, .fd = -1};
-	autostrbuf struct strbuf text = STRBUF_INIT;
-	int r = 0;
+	if (query->process)
+		return error_set(err, E_NOTFOUND,
+				 "release %u has no log of a process '%s'; 'status' lists them",
+				 release, query->process);
+	return error_set(err, E_NOTFOUND, "release %u has no log", release);
+}
 
-	if (!release)
-		log.release = release_current(app);
-	if (!log.release && !follow)
+int logs_print(const struct app *app, const struct logs_query *query, struct error *err)
+{
+	struct sources s = {.app = app, .query = query};
+	unsigned release = query->release ? query->release : release_current(app);
+	int r;
+
+	if (!release && !query->follow)
 		return error_set(err, E_NOTFOUND, "nothing of %s is live yet", app->name);
-	if (log.release && open_log_dir(app, log.release, &log.dir_fd, err) == -1 && !follow)
-		return -1;
-	if (log.dir_fd != -1)
-		r = read_end(log.dir_fd, lines, &text, &log.fd, err);
-	if (r == 0 && lines && text.len) {
-		const char *from = last_lines(&text, lines);
-
-		r = fs_write_all(STDOUT_FILENO, from, strlen(from), err);
-	}
-	if (log.dir_fd != -1)
-		f.log[f.n++] = log;
-	if (r == 0 && follow)
-		r = follow_logs(&f, err);
-	while (f.n)
-		follow_drop_oldest(&f);
+	if (release)
+		sources_find(&s, release);
+	if (s.n == 0 && !query->follow)
+		return no_log(query, release, err);
+	r = print_end(&s, err);
+	if (r == 0 && query->follow)
+		r = follow_logs(&s, err);
+	sources_release(&s);
 	return r;
 }

@@ -1,6 +1,7 @@
 #include "buildless/report.h"
 
 #include <stdarg.h>
+#include "buildless/processes.h"
 #include "common/proc.h"
 
 #define SLOW_US 1000000
@@ -101,6 +102,24 @@ void report_staged(struct app *app, const struct release_info *release)
 		report_step("nothing is live yet");
 }
 
+static void add_counted(struct strbuf *s, size_t n, const char *what)
+{
+	if (n)
+		strbuf_addf(s, "%s%zu %s%s", s->len ? ", " : "", n, what, n == 1 ? "" : "s");
+}
+
+/* What the flip does not wait for: these change over behind the answer. */
+static void report_behind(const struct runspec *run)
+{
+	autostrbuf struct strbuf s = STRBUF_INIT;
+
+	add_counted(&s, processes_workers(run), "worker");
+	add_counted(&s, run->n_crons, "command");
+	if (s.len)
+		report_step("starting behind the flip: %s%s", s.buf,
+			    run->n_crons ? " by the clock" : "");
+}
+
 void report_live(struct app *app, const struct release_info *release, bool reused)
 {
 	autofree char *url = app_url(app);
@@ -111,6 +130,7 @@ void report_live(struct app *app, const struct release_info *release, bool reuse
 	add_files(&files, release, reused);
 	account_add_text(&parts, &app->account, files.buf);
 	account_add_time(&whole, account_whole_us(&app->account));
+	report_behind(&release->run);
 	report_step("%s", strbuf_str(&parts));
 	report_step("%s release %u is live at %s (%s; %s%s)", app->name, release->number, url,
 		    whole.buf, files.buf, reused ? "" : " changed");

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include "buildless/maintain.h"
+#include "buildless/processes.h"
 #include "buildless/report.h"
 #include "buildless/store.h"
 #include "common/fs.h"
@@ -48,16 +49,6 @@ static unsigned highest_accepted(const struct app *app, const unsigned *release,
 	return n ? release[n - 1] : 0;
 }
 
-/* It is still finishing its requests: drain() sees to the end of that (runtime/s6.h has the names).
- */
-static bool still_runs(const struct app *app, unsigned number)
-{
-	autofree char *name = xasprintf("run/service/%s.%u", app->name, number),
-		      *ending = xasprintf("run/service/.%s.%u.gone", app->name, number);
-
-	return fs_exists(app->node.fd, name) || fs_exists(app->node.fd, ending);
-}
-
 static int prune_one(struct app *app, struct repo *repo, unsigned number, struct error *err)
 {
 	autofree char *ref = xasprintf("refs/releases/%u", number);
@@ -84,7 +75,7 @@ int prune(struct app *app, struct repo *repo, struct error *err)
 			continue;
 		if (room)
 			room--;
-		else if (!still_runs(app, release[i]) &&
+		else if (!processes_run(app, release[i]) && /* it finishes its requests */
 			 prune_one(app, repo, release[i], err) == -1)
 			return -1;
 	}
@@ -160,7 +151,7 @@ static int drain(struct app *app, int64_t since_ms, struct error *err)
 	for (size_t i = 0; i < n && !any; i++) {
 		autorelease struct release_info r = {0};
 
-		any = release_read(app, release[i], &r, err) == -1 || has_processes(&r);
+		any = release_read(app, release[i], &r, err) == -1 || processes_any(&r.run);
 	}
 	if (!any)
 		return 0;
@@ -215,21 +206,33 @@ static void try_to(int result, const char *what, struct error *why)
 	*why = (struct error)ERROR_INIT;
 }
 
+/* Workers change over while the spare slot is laid out: the old ones may take their time to end. */
+static int settle_beside_workers(struct app *app, struct repo *repo, struct error *err)
+{
+	struct error no_room = ERROR_INIT, no_workers = ERROR_INIT;
+	bool asked;
+	int r;
+
+	try_to(processes_ask(app, &asked, &no_workers), "starting the workers", &no_workers);
+	try_to(maintain_burst(app, &no_room), "packing the repository", &no_room);
+	r = prune(app, repo, err);
+	if (r == 0)
+		try_to(prepare_spare(app, repo, &no_room), "preparing the next slot", &no_room);
+	if (asked)
+		try_to(ask_workers_answer(&no_workers), "starting the workers", &no_workers);
+	return r;
+}
+
 int transaction_settle(struct app *app, struct repo *repo, struct error *err)
 {
-	struct error no_room = ERROR_INIT;
 	int64_t start = clock_ms();
 
 	if (transaction_recover(app, repo, false, err) == -1)
 		return -1;
 	if (!release_current(app))
 		return clean(app, err);
-	try_to(maintain_burst(app, &no_room), "packing the repository", &no_room);
-	if (prune(app, repo, err) == -1)
-		return -1;
-	try_to(prepare_spare(app, repo, &no_room), "preparing the next slot", &no_room);
-	if (drain(app, start, err) == -1 || prune(app, repo, err) == -1 ||
-	    pack_refs(app, repo, err) == -1)
+	if (settle_beside_workers(app, repo, err) == -1 || drain(app, start, err) == -1 ||
+	    prune(app, repo, err) == -1 || pack_refs(app, repo, err) == -1)
 		return -1;
 	return clean(app, err);
 }

@@ -2,9 +2,11 @@
 #include "buildless/verbs.h"
 
 #include "buildless/logs.h"
+#include "buildless/processes.h"
 #include "buildless/release.h"
 #include "buildless/report.h"
 #include "common/json.h"
+#include "runtime/limits.h"
 
 #define LOG_LINES     100
 #define LOG_LINES_MAX 1000000
@@ -157,6 +159,10 @@ static void status_text(const struct app *app, const struct overview *o, const c
 		if (live->packages.installed.n)
 			strbuf_addch(s, '\n');
 		took_text(live, s);
+		processes_text(app, live, s);
+		strbuf_addstr(s, "  limits    ");
+		limits_add_text(&app->node, &live->run, s);
+		strbuf_addch(s, '\n');
 	}
 	strbuf_addf(s, "  address   %s\n", url);
 	if (app_is_disabled(app))
@@ -178,6 +184,7 @@ static void status_json(const struct app *app, const struct overview *o, const c
 			struct strbuf *s)
 {
 	const struct release_info *live = overview_find(o, o->current);
+	autostrbuf struct strbuf limits = STRBUF_INIT;
 	struct json j = {.out = s};
 
 	json_open(&j, NULL, '{');
@@ -188,6 +195,11 @@ static void status_json(const struct app *app, const struct overview *o, const c
 		json_release(&j, "live", live);
 	else
 		json_str(&j, "live", NULL);
+	if (live) {
+		limits_add_text(&app->node, &live->run, &limits);
+		json_str(&j, "limits", strbuf_str(&limits));
+		processes_json(app, live, &j);
+	}
 	if (o->previous)
 		json_int(&j, "previous", o->previous);
 	else
@@ -276,29 +288,36 @@ int verb_releases(struct verb_call *call, struct error *err)
 	return print_out(&s, err);
 }
 
+static bool take_process(const char *text, const char **out)
+{
+	*out = text;
+	return *text != '\0';
+}
+
 int verb_logs(struct verb_call *call, struct error *err)
 {
+	struct logs_query query = {.lines = LOG_LINES};
 	uint64_t lines = LOG_LINES, release = 0;
-	bool follow = false;
 
 	for (int i = 0; i < call->argc; i++) {
 		const char *word = call->argv[i],
 			   *value = i + 1 < call->argc ? call->argv[i + 1] : "";
 
 		if (strcmp(word, "-f") == 0) {
-			follow = true;
+			query.follow = true;
 			continue;
 		}
-		if (strcmp(word, "-n") == 0 && str_to_uint(value, LOG_LINES_MAX, &lines)) {
+		if ((strcmp(word, "-n") == 0 && str_to_uint(value, LOG_LINES_MAX, &lines)) ||
+		    (strcmp(word, "--release") == 0 && str_to_uint(value, UINT32_MAX, &release)) ||
+		    (strcmp(word, "--process") == 0 && take_process(value, &query.process))) {
 			i++;
 			continue;
 		}
-		if (strcmp(word, "--release") == 0 && str_to_uint(value, UINT32_MAX, &release)) {
-			i++;
-			continue;
-		}
-		return error_set(err, E_USAGE, "'%s': logs APP [-f] [-n LINES] [--release N]",
+		return error_set(err, E_USAGE,
+				 "'%s': logs APP [-f] [-n LINES] [--process P] [--release N]",
 				 word);
 	}
-	return logs_print(call->app, (unsigned)release, lines, follow, err);
+	query.lines = (size_t)lines;
+	query.release = (unsigned)release;
+	return logs_print(call->app, &query, err);
 }

@@ -56,6 +56,15 @@ static const struct setting settings[] = {
 	 "count"},
 	{"max_push_bytes", BYTES, FIELD(max_push_bytes), 1 << 20, (uint64_t)1 << 40, "4294967296",
 	 "the largest pack that a push may send"},
+	{"app_tasks", COUNT, FIELD(app_tasks), 32, 1000000, "512",
+	 "processes and threads of an application whose [limits] ask for no number"},
+	{"max_app_tasks", COUNT, FIELD(max_app_tasks), 32, 1000000, "4096",
+	 "the most that [limits] tasks may ask for"},
+	{"max_app_memory_bytes", BYTES, FIELD(max_app_memory_bytes), 0, (uint64_t)1 << 50, "0",
+	 "the most that [limits] memory may ask for, and what an application has that does not; 0: "
+	 "no limit"},
+	{"max_app_timeout_s", COUNT, FIELD(max_app_timeout_s), 1, 86400, "86400",
+	 "the most that [limits] timeout may ask for"},
 
 	{"packages.allow", PATTERNS, FIELD(packages.allow), 0, 0, "*",
 	 "Debian packages that apps may ask for: names, '*' for anything, blanks between them"},

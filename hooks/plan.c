@@ -1,6 +1,7 @@
 #include "hooks/plan.h"
 
 #include "buildless/equip.h"
+#include "buildless/processes.h"
 #include "buildless/report.h"
 #include "common/names.h"
 
@@ -77,11 +78,20 @@ static void say_setting(const char *key, const char *was, const char *now)
 		report_step("plan: %s: %s", key, now ? now : "none any more");
 }
 
+static void say_count(const char *key, size_t was, size_t now)
+{
+	if (was != now)
+		report_step("plan: %s: %zu, was %zu", key, now, was);
+}
+
 static void say_settings(const struct release_info *live, const struct appini *ini)
 {
 	say_setting("platform", live ? live->run.platform : NULL, ini->run.platform);
 	say_setting("runner", live ? live->run.runner : NULL, ini->run.runner);
 	say_setting("health", live ? live->run.health : NULL, ini->run.health);
+	say_count("workers", live ? processes_workers(&live->run) : 0,
+		  processes_workers(&ini->run));
+	say_count("commands by the clock", live ? live->run.n_crons : 0, ini->run.n_crons);
 	if (!live && ini->default_location)
 		report_step("plan: location: %s", ini->default_location);
 }

@@ -15,6 +15,8 @@ enum {
 	PACKAGES_MAX = 300
 };
 
+struct question;
+
 struct channel {
 	struct loop *loop;
 	const struct node *node;
@@ -24,7 +26,7 @@ struct channel {
 	struct watch
 		*watch; /* NULL while a request is being served: the next one waits in the socket */
 	struct errand *errand;
-	bool runs; /* the errand is a command of the app's, whose exit status is its own */
+	const struct question *asked; /* what the errand is for */
 	void (*gone)(void *ctx);
 	void *ctx;
 };
@@ -32,22 +34,32 @@ struct channel {
 /* One row is one request: what its words must be, and how long it may take. */
 struct question {
 	const char *name;
-	enum { RELEASE, TASK, LOCATION, SERVICE, PACKAGES } takes;
-	/* RELEASE: N; TASK: N WORD..., a command whose output goes to the asker's pipe;
-	 * SERVICE: NAME VALUE; PACKAGES: VERB NAME..., and a pipe as for TASK */
+	enum { RELEASE, WORKERS, TASK, LOCATION, SERVICE, PACKAGES } takes;
+	/* RELEASE: N; WORKERS: N WORD..., which silver-root checks: once begun it is done, whether
+	 * or not somebody waits for the answer; TASK: N WORD..., a command whose output goes to the
+	 * asker's pipe; SERVICE: NAME VALUE; PACKAGES: VERB NAME..., and a pipe as for TASK */
 	bool drains; /* takes drain_ms more than ERRAND_MS */
 };
 
 static const struct question questions[] = {
-	{"start", RELEASE, false},     {"only", RELEASE, true}, {"stop", RELEASE, true},
-	{"locate", LOCATION, false},   {"task", TASK, false},   {"provision", SERVICE, false},
-	{"packages", PACKAGES, false},
+	{"start", RELEASE, false},     {"only", RELEASE, true},    {"stop", RELEASE, true},
+	{"locate", LOCATION, false},   {"task", TASK, false},      {"provision", SERVICE, false},
+	{"packages", PACKAGES, false}, {"workers", WORKERS, true},
 };
+
+/* `force`: the node stops. */
+static void give_up_errand(struct channel *c, bool force)
+{
+	if (c->errand && c->asked->takes == WORKERS && !force)
+		errand_leave(&c->errand);
+	else
+		errand_end(&c->errand);
+}
 
 void channel_drop(struct channel *c)
 {
 	loop_unwatch(&c->watch);
-	errand_end(&c->errand);
+	give_up_errand(c, false);
 	fd_close(&c->fd);
 	c->gone(c->ctx);
 	free(c);
@@ -71,7 +83,8 @@ static void errand_done(void *ctx, int status, const char *text)
 	struct error err = ERROR_INIT;
 
 	if (status != 0)
-		answer_error(c, c->runs ? E_REFUSED : error_code_from(status), text);
+		answer_error(c, c->asked->takes == TASK ? E_REFUSED : error_code_from(status),
+			     text);
 	else if (WIRE_SEND(c->fd, &err, "ok") == -1)
 		log_line("%s: no answer: %s", c->app, err.text);
 	c->watch = loop_watch(c->loop, c->fd, EPOLLIN, on_request, c);
@@ -128,17 +141,20 @@ static int check_request(const struct channel *c, const struct question *q,
 static int start_root(struct channel *c, const struct question *q, const struct wire_message *m,
 		      struct error *err)
 {
-	const char *const words[] = {q->name, c->app, m->word[1],
-				     q->takes == SERVICE ? m->word[2] : NULL};
-	const struct errand_order order = {
+	autostrv struct strv words = STRV_INIT;
+	struct errand_order order = {
 		.program = "silver-root",
-		.words = words,
-		.n_words = q->takes == SERVICE ? 4 : 3,
 		.output_fd = -1,
 		.deadline_ms = q->takes == SERVICE
 				       ? SERVER_MS
 				       : ERRAND_MS + (q->drains ? c->node->drain_ms : 0)};
 
+	strv_add(&words, q->name);
+	strv_add(&words, c->app);
+	for (size_t i = 1; i < m->n; i++)
+		strv_add(&words, m->word[i]);
+	order.words = (const char *const *)words.v;
+	order.n_words = words.n;
 	return errand_start(c->loop, c->node, &c->errand, &order, errand_done, c, err);
 }
 
@@ -188,6 +204,8 @@ static bool is_whole(const struct question *q, const struct wire_message *m)
 {
 	if (q->takes == TASK || q->takes == PACKAGES)
 		return m->n >= 3 && m->n_fds == 1;
+	if (q->takes == WORKERS)
+		return m->n >= 2 && m->n_fds == 0;
 	return m->n == (q->takes == SERVICE ? 3 : 2) && m->n_fds == 0;
 }
 
@@ -199,7 +217,7 @@ static int serve(struct channel *c, const struct wire_message *m, struct error *
 		return error_set(err, E_USAGE, "a request that nobody knows");
 	if (check_request(c, q, m, err) == -1 || start_question(c, q, m, err) == -1)
 		return -1;
-	c->runs = q->takes == TASK;
+	c->asked = q;
 	loop_unwatch(&c->watch);
 	return 0;
 }
@@ -237,10 +255,10 @@ struct channel *channel_new(struct loop *loop, const struct node *node, int fd, 
 	return c;
 }
 
-void channel_end_errand(struct channel *c)
+void channel_end_errand(struct channel *c, bool force)
 {
 	if (!c->errand)
 		return;
-	errand_end(&c->errand);
+	give_up_errand(c, force);
 	c->watch = loop_watch(c->loop, c->fd, EPOLLIN, on_request, c);
 }

@@ -11,7 +11,8 @@ struct channel;
  * Without `may_ask` every request is answered with E_DENIED. */
 struct channel *channel_new(struct loop *loop, const struct node *node, int fd, const char *app,
 			    bool may_ask, void (*gone)(void *ctx), void *ctx);
-/* Ends the request that is being served; it gets no answer. */
-void channel_end_errand(struct channel *channel);
+/* Ends the request that is being served, or lets it end where it must be done (`force`: not even
+ * then); it gets no answer. */
+void channel_end_errand(struct channel *channel, bool force);
 /* Gives up the channel while others hold it; `gone` is called. */
 void channel_drop(struct channel *channel);

@@ -13,6 +13,7 @@
 #include "receiver/locate.h"
 #include "runtime/runner.h"
 #include "runtime/s6.h"
+#include "runtime/workers.h"
 
 static char *gone_name(const char *app)
 {
@@ -30,6 +31,20 @@ static int remove_below(const struct node *node, const char *parent, const char 
 	return 0;
 }
 
+/* Workers that are being started, on behalf of a push that is over, are there before all are ended;
+ * nobody starts more once the app's name is gone. */
+static int await_workers(const struct node *node, int apps_fd, const char *app, struct error *err)
+{
+	autofree char *gone = gone_name(app), *repo = xasprintf("%s/repo.git", gone);
+	autoclose int app_fd = -1, lock_fd = -1;
+
+	if (!fs_exists(apps_fd, repo))
+		return 0;
+	if (fs_open_dir(apps_fd, gone, &app_fd, err) == -1)
+		return -1;
+	return workers_lock(app_fd, 2 * node->drain_ms, &lock_fd, err);
+}
+
 /* What follows the rename. The users go before the directory that tells that there is something
  * left. */
 static int remove_remains(const struct node *node, int apps_fd, const char *app, struct error *err)
@@ -39,7 +54,8 @@ static int remove_remains(const struct node *node, int apps_fd, const char *app,
 	struct error none = ERROR_INIT;
 
 	if (locate_remove_all(node, app, err) == -1 || keys_forget_app(node, app, err) == -1 ||
-	    s6_stop_others(node, app, 0, node->drain_ms, err) == -1)
+	    await_workers(node, apps_fd, app, err) == -1 ||
+	    s6_stop_app(node, app, node->drain_ms, err) == -1)
 		return -1;
 	if (geteuid() == 0 && runner_find(node, app, &runner, &none) == 0)
 		runner_kill_user(runner.uid);

@@ -137,3 +137,13 @@ void errand_end(struct errand **slot)
 	child_forget(&e->child);
 	errand_free(e);
 }
+
+void errand_leave(struct errand **slot)
+{
+	struct errand *e = *slot;
+
+	if (!e)
+		return;
+	child_forget(&e->child);
+	errand_free(e);
+}

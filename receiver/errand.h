@@ -25,3 +25,5 @@ MUST_CHECK int errand_start(struct loop *loop, const struct node *node, struct e
 /* Ends it; fn is not called. Every errand can be repeated, so one that is cut short does no harm.
  * Nothing at NULL. */
 void errand_end(struct errand **slot);
+/* Lets it end by itself; fn is not called. Nothing at NULL. */
+void errand_leave(struct errand **slot);

@@ -403,7 +403,7 @@ static void settle(struct jobs *jobs, struct app_state *app)
 
 /* A settle gives way to whoever wants to change the app; so does what it asked for, or processes
  * that it wanted gone could still be chosen while new ones start. */
-static void end_settle(struct app_state *app)
+static void end_settle(struct app_state *app, bool stopping)
 {
 	struct job *job = app->settle;
 
@@ -411,14 +411,14 @@ static void end_settle(struct app_state *app)
 		return;
 	end_job(job, SIGTERM);
 	if (job->channel)
-		channel_end_errand(job->channel);
+		channel_end_errand(job->channel, stopping);
 }
 
 static void begin_change(struct job *job)
 {
 	job->changes = true;
 	job->app->changing++;
-	end_settle(job->app);
+	end_settle(job->app, false);
 }
 
 static uid_t runner_of(const struct node *node, const char *app)
@@ -568,7 +568,7 @@ void jobs_stop(struct jobs *jobs, int wait_ms, void (*done)(void *ctx), void *ct
 	jobs->stop_ctx = ctx;
 	for (struct job *job = jobs->all; job; job = job->next) {
 		if (job->is_settle)
-			end_settle(job->app);
+			end_settle(job->app, true);
 		else if (job->is_recovery || !job->drains)
 			end_job(job, SIGTERM);
 	}

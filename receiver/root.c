@@ -24,6 +24,7 @@
 #include "runtime/front.h"
 #include "runtime/launch.h"
 #include "runtime/s6.h"
+#include "runtime/workers.h"
 
 #define ACCESS_LINES     100
 #define ACCESS_LINES_MAX 100000
@@ -99,6 +100,21 @@ static int verb_only(const struct node *node, const struct words *w, struct erro
 	if (provision_let_front_in(node, w->v[0], err) == -1)
 		return -1;
 	return tidy_others(node, w->v[0], release, err);
+}
+
+/* APP N WORD...: the words say which (runtime/s6name.h). */
+static int verb_workers(const struct node *node, const struct words *w, struct error *err)
+{
+	autostrv struct strv words = STRV_INIT;
+	unsigned release = 0;
+
+	if (parse_app_release(w, &release, err) == -1)
+		return -1;
+	for (size_t i = 2; i < w->n; i++)
+		strv_add(&words, w->v[i]);
+	if (workers_set(node, w->v[0], release, &words, node->drain_ms, err) == -1)
+		return error_prefix(err, "workers of release %u of '%s'", release, w->v[0]);
+	return 0;
 }
 
 static int verb_stop(const struct node *node, const struct words *w, struct error *err)
@@ -318,6 +334,7 @@ static const struct verb verbs[] = {
 	{"destroy", "APP [--yes]", 1, 2, verb_destroy},
 	{"start", "APP RELEASE", 2, 2, verb_start},
 	{"only", "APP RELEASE", 2, 2, verb_only},
+	{"workers", "APP RELEASE [NAME.COUNT|cron-NAME]...", 2, SIZE_MAX, verb_workers},
 	{"stop", "APP RELEASE", 2, 2, verb_stop},
 	{"provision", "APP SERVICE VALUE", 3, 3, verb_provision},
 	{"locate", "APP LOCATION", 2, 2, verb_locate},

@@ -1,6 +1,7 @@
 #include "receiver/tidy.h"
 
 #include "common/fs.h"
+#include "runtime/s6name.h"
 
 /* The directory data/APP/tmp or log/APP; *fd is -1 when there is none yet. */
 static int open_existing(const struct node *node, const char *path, int *fd, struct error *err)
@@ -31,7 +32,18 @@ static bool tmp_is_used(const struct tidying *t, unsigned number)
 	return number == t->except || (t->only && number != t->only);
 }
 
-/* Whatever is in there and is no number is not ours. */
+/* "12", or "12.mail.1": what it is of. */
+static bool release_of(const struct tidying *t, const char *name, unsigned *out)
+{
+	struct s6name s;
+
+	if (!s6name_parse_part(t->app, name, &s))
+		return false;
+	*out = s.release;
+	return true;
+}
+
+/* Whatever is in there and has no number is not ours. */
 static int remove_numbers(const struct tidying *t, const char *path, is_wanted_fn is_wanted,
 			  struct error *err)
 {
@@ -45,9 +57,9 @@ static int remove_numbers(const struct tidying *t, const char *path, is_wanted_f
 	if (fs_list(fd, &names, err) == -1)
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
-		uint64_t number;
+		unsigned number;
 
-		if (!str_to_uint(names.v[i], INT32_MAX, &number) || is_wanted(t, (unsigned)number))
+		if (!release_of(t, names.v[i], &number) || is_wanted(t, number))
 			continue;
 		if (fs_remove_tree(fd, names.v[i], err) == -1)
 			return error_prefix(err, "tidying '%s'", path);

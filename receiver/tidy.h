@@ -1,7 +1,8 @@
 /* tidy.h - what the processes of an app left where its owner, who prunes releases, may not write.
  *
  *	data/APP/tmp/N	TMPDIR of release N: gone with its processes
- *	log/APP/N	its log: kept as long as releases/N is */
+ *	log/APP/N	its logs, also N.NAME.I (runtime/s6name.h): kept as long as releases/N is
+*/
 #pragma once
 #include "common/node.h"
 

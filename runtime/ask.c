@@ -122,6 +122,32 @@ int ask_stop(unsigned release, struct error *err)
 	return ask_number("stop", release, err);
 }
 
+int ask_workers(unsigned release, const struct strv *words, struct error *err)
+{
+	autofree char *number = xasprintf("%u", release);
+	autostrv struct strv all = STRV_INIT;
+	int fd = -1;
+
+	strv_add(&all, "workers");
+	strv_add(&all, number);
+	for (size_t i = 0; i < words->n; i++)
+		strv_add(&all, words->v[i]);
+	if (ask_channel(&fd, err) == -1)
+		return -1;
+	if (wire_send(fd, (const char *const *)all.v, all.n, NULL, 0, err) == -1)
+		return error_prefix(err, "asking silverd for the workers of release %u", release);
+	return 0;
+}
+
+int ask_workers_answer(struct error *err)
+{
+	int fd = -1;
+
+	if (ask_channel(&fd, err) == -1)
+		return -1;
+	return wait_for_answer(fd, "start", "workers", err);
+}
+
 int ask_locate(const char *host, struct error *err)
 {
 	return ask("locate", host, err);

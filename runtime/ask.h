@@ -10,6 +10,11 @@ MUST_CHECK int ask_start(unsigned release,
 			 struct error *err); /* supervised on return, healthy or not */
 MUST_CHECK int ask_only(unsigned release,
 			struct error *err); /* all others drained and gone on return */
+/* The workers and clocks of the live release are those of `words` (s6name.h), and all others are
+ * gone, when ask_workers_answer() returns; nothing else is asked in between. Who asked may end
+ * meanwhile: it is done all the same. */
+MUST_CHECK int ask_workers(unsigned release, const struct strv *words, struct error *err);
+MUST_CHECK int ask_workers_answer(struct error *err);
 MUST_CHECK int ask_stop(unsigned release, struct error *err); /* ended and gone on return */
 /* Starts a command in a release; its output goes to output_fd, which stays the caller's. */
 MUST_CHECK int ask_task(unsigned release, const struct strv *words, int output_fd,

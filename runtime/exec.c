@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "common/fs.h"
 #include "common/names.h"
@@ -17,38 +19,36 @@
 #include "runtime/runner.h"
 #include "runtime/s6.h"
 #include "runtime/server.h"
+#include "runtime/schedule.h"
+#include "runtime/s6name.h"
 
 #define SERVICE_DIR "/run/service/"
 
 /* Where s6 started us: DIR/run/service/SERVICE or DIR/run/service/SERVICE/log. */
 struct place {
 	struct node node;
-	char *service; /* "nginx", "APP.N", or a server of the node's own: "postgresql" */
 	bool is_log;
-	char *app;       /* NULL for nginx and servers */
-	unsigned number; /* 0 for these */
+	char *other;           /* "nginx", or a server of the node's own: "postgresql"; else NULL */
+	struct s6name service; /* of an app, where `other` is NULL */
 };
 
-/* A service that is being ended is called ".SERVICE.gone" (s6.h). */
-static char *service_name(const char *entry)
+static bool is_nginx(const struct place *p)
 {
-	if (entry[0] == '.' && str_ends(entry, ".gone"))
-		return xstrndup(entry + 1, strlen(entry) - 1 - strlen(".gone"));
-	return xstrdup(entry);
+	return p->other && strcmp(p->other, "nginx") == 0;
 }
 
-static int parse_service(struct place *p, struct error *err)
+/* A service that is being ended keeps its directory, which has another name then. */
+static int parse_service(struct place *p, const char *entry, struct error *err)
 {
-	const char *dot = strrchr(p->service, '.');
-	uint64_t number;
-
-	if (strcmp(p->service, "nginx") == 0 || server_is_name(p->service))
+	p->other = entry[0] == '.' && str_ends(entry, ".gone")
+			   ? xstrndup(entry + 1, strlen(entry) - 1 - strlen(".gone"))
+			   : xstrdup(entry);
+	if (is_nginx(p) || server_is_name(p->other))
 		return 0;
-	if (!dot || !str_to_uint(dot + 1, INT32_MAX, &number) || number == 0)
-		return error_set(err, E_USAGE, "'%s' is no service of ours", p->service);
-	p->app = xstrndup(p->service, (size_t)(dot - p->service));
-	p->number = (unsigned)number;
-	return name_check_app(p->app, err);
+	free(steal_ptr(&p->other));
+	if (s6name_parse_entry(entry, &p->service))
+		return 0;
+	return error_set(err, E_USAGE, "'%s' is no service of ours", entry);
 }
 
 static int find_place(struct place *p, struct error *err)
@@ -67,8 +67,7 @@ static int find_place(struct place *p, struct error *err)
 	rest = at + strlen(SERVICE_DIR);
 	p->is_log = str_ends(rest, "/log");
 	rest[strcspn(rest, "/")] = '\0';
-	p->service = service_name(rest);
-	if (parse_service(p, err) == -1)
+	if (parse_service(p, rest, err) == -1)
 		return -1;
 	return node_open(&p->node, cwd, err);
 }
@@ -109,18 +108,31 @@ static int give_output(const struct runner *runner, struct error *err)
 	return 0;
 }
 
+static int launch_service(struct launch *l, const struct s6name *s, struct error *err)
+{
+	switch (s->kind) {
+	case S6_WORKER:
+		return launch_worker(l, s->name, err);
+	case S6_CRON:
+		return launch_cron(l, s->name, err);
+	case S6_WEB:
+		break;
+	}
+	return launch_server(l, err);
+}
+
 static int run_release(struct place *p, struct error *err)
 {
 	struct runner runner;
 	struct launch launch;
 	int rc;
 
-	if (runner_find(&p->node, p->app, &runner, err) == -1 || note_session(err) == -1 ||
+	if (runner_find(&p->node, p->service.app, &runner, err) == -1 || note_session(err) == -1 ||
 	    give_output(&runner, err) == -1 || runner_become(&runner, err) == -1)
 		return -1;
-	rc = launch_open(&launch, &p->node, p->app, p->number, err);
+	rc = launch_open(&launch, &p->node, p->service.app, p->service.release, err);
 	if (rc == 0)
-		rc = launch_server(&launch, err);
+		rc = launch_service(&launch, &p->service, err);
 	launch_release(&launch);
 	return rc;
 }
@@ -128,15 +140,16 @@ static int run_release(struct place *p, struct error *err)
 /* Ten files of a megabyte, each line with its time. */
 static int run_log(struct place *p, struct error *err)
 {
-	autofree char *path = xasprintf("log/%s", p->app);
-	autofree char *name = xasprintf("%u", p->number);
-	autofree char *target = xasprintf("./%u", p->number);
+	autofree char *service = s6name_format(&p->service);
+	autofree char *path = xasprintf("log/%s", p->service.app);
+	const char *name = service + strlen(p->service.app) + 1;
+	autofree char *target = xasprintf("./%s", name);
 	char *const argv[] = {(char[]){"s6-log"}, (char[]){"n10"}, (char[]){"s1000000"},
 			      (char[]){"T"},      target,          NULL};
 	autoclose int log_fd = -1;
 	struct runner runner;
 
-	if (runner_find(&p->node, p->app, &runner, err) == -1 ||
+	if (runner_find(&p->node, p->service.app, &runner, err) == -1 ||
 	    fs_open_dir(p->node.fd, path, &log_fd, err) == -1 || runner_become(&runner, err) == -1)
 		return -1;
 	if (fs_ensure_dir(log_fd, name, 0750, NULL, err) == -1)
@@ -202,75 +215,124 @@ static int run_server(struct place *p, struct error *err)
 	struct runner runner;
 
 	if (p->is_log)
-		return server_exec_log(&p->node, p->service, err);
-	if (server_runner(&p->node, p->service, &runner, err) == -1 || note_session(err) == -1 ||
+		return server_exec_log(&p->node, p->other, err);
+	if (server_runner(&p->node, p->other, &runner, err) == -1 || note_session(err) == -1 ||
 	    give_output(&runner, err) == -1)
 		return -1;
-	return server_exec(&p->node, p->service, err);
+	return server_exec(&p->node, p->other, err);
 }
 
 static void place_release(struct place *p)
 {
 	node_release(&p->node);
-	free(p->service);
-	free(p->app);
+	free(p->other);
 }
 
 static int run_service(struct error *err)
 {
-	struct place p = {.service = NULL};
+	struct place p = {.node = {.fd = -1}};
 
 	int rc = find_place(&p, err);
 
-	if (rc == 0 && server_is_name(p.service))
-		rc = run_server(&p, err);
-	else if (rc == 0 && !p.app)
+	if (rc == 0 && is_nginx(&p))
 		rc = run_nginx(&p, err);
+	else if (rc == 0 && p.other)
+		rc = run_server(&p, err);
 	else if (rc == 0)
 		rc = p.is_log ? run_log(&p, err) : run_release(&p, err);
 	place_release(&p);
 	return rc;
 }
 
-/* releases/N/run/exited: "STATUS SIGNAL", for whoever waits for the release to be healthy. */
-static int write_exited(const struct place *p, const char *status, const char *sig,
-			struct error *err)
-{
-	autofree char *path = xasprintf("apps/%s/releases/%u/run", p->app, p->number);
-	autofree char *text = NULL;
-	autoclose int fd = -1;
-	uint64_t status_number, signal_number;
+/* How the main process ended: what s6 gives `finish`. */
+struct ending {
+	unsigned status, signal; /* status 256: by the signal */
+};
 
-	if (!str_to_uint(status, 256, &status_number) || !str_to_uint(sig, 64, &signal_number))
-		return error_set(err, E_USAGE, "'%s %s' is no exit of a process", status, sig);
-	text = xasprintf("%s %s\n", status, sig);
+static int read_ending(char **argv, struct ending *out, struct error *err)
+{
+	uint64_t status, sig;
+
+	if (!str_to_uint(argv[1], 256, &status) || !str_to_uint(argv[2], 64, &sig))
+		return error_set(err, E_USAGE, "'%s %s' is no exit of a process", argv[1], argv[2]);
+	*out = (struct ending){(unsigned)status, (unsigned)sig};
+	return 0;
+}
+
+/* releases/N/run/exited: "STATUS SIGNAL", for whoever waits for the release to be healthy. */
+static int write_exited(const struct place *p, const struct ending *e, struct error *err)
+{
+	autofree char *path =
+		xasprintf("apps/%s/releases/%u/run", p->service.app, p->service.release);
+	autofree char *text = xasprintf("%u %u\n", e->status, e->signal);
+	autoclose int fd = -1;
+
 	if (fs_open_dir(p->node.fd, path, &fd, err) == -1)
 		return -1;
 	return fs_replace_file(fd, "exited", text, strlen(text), 0644, err);
+}
+
+/* `ends` beside `session`: "COUNT STATUS SIGNAL", how often it has ended and how the last time; for
+ * `silver status`. Losing count does no harm. */
+static void count_end(const struct ending *e)
+{
+	autostrbuf struct strbuf old = STRBUF_INIT;
+	struct error ignored = ERROR_INIT;
+	autofree char *text = NULL;
+	autoclose int fd = -1;
+	unsigned long count = 0;
+
+	if (fs_read_file(AT_FDCWD, "ends", 64, &old, &ignored) == 0)
+		count = strtoul(strbuf_str(&old), NULL, 10);
+	text = xasprintf("%lu %u %u\n", count + 1, e->status, e->signal);
+	if (fs_open(AT_FDCWD, "ends", O_WRONLY | O_CREAT | O_TRUNC, 0644, &fd, &ignored) == -1 ||
+	    fs_write_all(fd, text, strlen(text), &ignored) == -1)
+		return;
+}
+
+/* Into the log of what has ended; what it was asked to end for is known. */
+static void tell_end(const struct s6name *s, const struct ending *e)
+{
+	autofree char *label = s6name_label(s);
+
+	if (s->kind == S6_WEB || e->signal == SIGTERM || (e->status == 0 && s->kind == S6_CRON))
+		return;
+	if (e->status == 256)
+		printf("silver: %s was ended by signal %u (%s)\n", label, e->signal,
+		       strsignal((int)e->signal));
+	else
+		printf("silver: %s ended with status %u\n", label, e->status);
+	fflush(stdout);
 }
 
 /* What the main process started and left behind goes with it: a worker of a killed nginx would keep
  * the port, a child of an app the pipe to its logger. */
 static int finish_service(char **argv, struct error *err)
 {
-	struct place p = {.service = NULL};
+	struct place p = {.node = {.fd = -1}};
+	struct ending ending = {0, 0};
 	struct runner runner;
 	pid_t session = noted_session();
 	int rc = find_place(&p, err);
 
-	if (rc == 0 && server_is_name(p.service)) {
-		rc = server_runner(&p.node, p.service, &runner, err);
-	} else if (rc == 0 && !p.app) {
+	if (rc == 0)
+		rc = read_ending(argv, &ending, err);
+	if (rc == 0 && is_nginx(&p)) {
 		rc = front_identity(&runner.uid, &runner.gid, err);
+	} else if (rc == 0 && p.other) {
+		rc = server_runner(&p.node, p.other, &runner, err);
 	} else if (rc == 0) {
-		rc = runner_find(&p.node, p.app, &runner, err);
+		count_end(&ending);
+		rc = runner_find(&p.node, p.service.app, &runner, err);
 	}
 	if (rc == 0)
 		rc = runner_become(&runner, err);
 	if (rc == 0)
 		runner_kill_session(session);
-	if (rc == 0 && p.app)
-		rc = write_exited(&p, argv[1], argv[2], err);
+	if (rc == 0 && !p.other)
+		tell_end(&p.service, &ending);
+	if (rc == 0 && !p.other && p.service.kind == S6_WEB)
+		rc = write_exited(&p, &ending, err);
 	place_release(&p);
 	return rc;
 }
@@ -339,6 +401,24 @@ static int run_supervisor(const char *dir, struct error *err)
 	return rc;
 }
 
+/* silver-exec on-day SCHEDULE COMMAND...: as what snooze runs, where either of two days is enough
+ * and snooze knows only both. */
+static int run_on_day(char **argv, struct error *err)
+{
+	struct schedule schedule;
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (schedule_parse(argv[2], &schedule, err) == -1)
+		return -1;
+	if (!localtime_r(&now, &tm))
+		return error_sys(err, errno, "cannot tell the day");
+	if (!schedule_has_day(&schedule, &tm))
+		return 0;
+	execvp(argv[3], argv + 3);
+	return error_sys(err, errno, "cannot run '%s'", argv[3]);
+}
+
 static int usage(struct error *err)
 {
 	return error_set(err, E_USAGE,
@@ -356,6 +436,8 @@ int main(int argc, char **argv)
 		rc = run_service(&err);
 	else if (strcmp(name, "finish") == 0 && argc >= 3)
 		rc = finish_service(argv, &err);
+	else if (argc >= 4 && strcmp(argv[1], "on-day") == 0)
+		rc = run_on_day(argv, &err);
 	else if (argc >= 2 && str_starts(argv[1], "port"))
 		rc = port_main(argc, argv, &err);
 	else if (argc == 4 && strcmp(argv[1], "--dir") == 0 && strcmp(argv[3], "supervise") == 0)

@@ -10,11 +10,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "common/fs.h"
+#include "common/proc.h"
+#include "common/words.h"
+#include "runtime/limits.h"
 #include "runtime/port.h"
+#include "runtime/schedule.h"
 
-#define ENV_MAX   (4 << 20)
-#define LISTEN_FD 3 /* SD_LISTEN_FDS_START: what LISTEN_FDS counts from */
-#define PYTHON    "/usr/bin/python3"
+#define ENV_MAX        (4 << 20)
+#define LISTEN_FD      3 /* SD_LISTEN_FDS_START: what LISTEN_FDS counts from */
+#define PYTHON         "/usr/bin/python3"
+#define PYTHON_THREADS 16
 
 /* The file env: NAME=VALUE and a NUL, again and again. */
 static int read_env(struct launch *l, struct error *err)
@@ -80,6 +85,19 @@ static int open_slot(struct launch *l, int app_fd, struct error *err)
 	return fs_open_dir(app_fd, path, &l->slot_fd, err);
 }
 
+/* gunicorn's threads (python/silver_gunicorn.py) have stacks of which little is used. */
+static int read_limits(struct launch *l, struct error *err)
+{
+	autorunspec struct runspec run = {0};
+	bool python;
+
+	if (runspec_read(&l->record, &run, err) == -1)
+		return -1;
+	python = strcmp(run.platform, "python") == 0;
+	l->limits = limits_of(l->node, &run.limits, python ? PYTHON_THREADS : 0);
+	return 0;
+}
+
 int launch_open(struct launch *out, const struct node *node, const char *app, unsigned number,
 		struct error *err)
 {
@@ -105,7 +123,8 @@ int launch_open(struct launch *out, const struct node *node, const char *app, un
 	if (fs_open_dir(out->release_fd, "run", &out->run_fd, err) == -1 ||
 	    ini_read(out->release_fd, "record.ini", &out->record, err) == -1)
 		return -1;
-	if (open_slot(out, app_fd, err) == -1 || read_env(out, err) == -1)
+	if (open_slot(out, app_fd, err) == -1 || read_env(out, err) == -1 ||
+	    read_limits(out, err) == -1)
 		return -1;
 	if (make_secret(out, err) == -1)
 		return -1;
@@ -192,6 +211,8 @@ static int become(struct launch *l, const char *path, char *const *argv, unsigne
 	if (close_range(last_fd + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		return error_sys(err, errno, "cannot close descriptors");
 	signal(SIGPIPE, SIG_DFL);
+	if (limits_apply(&l->limits, err) == -1) /* last: they are the program's, not ours */
+		return -1;
 	environ = l->env.v; /* execvp searches the PATH of this one */
 	execvp(path, argv);
 	return error_sys(err, errno, "cannot run '%s'", path);
@@ -275,4 +296,57 @@ int launch_command(struct launch *l, char *const *argv, struct error *err)
 	if (terminal && !env_get(l, "TERM"))
 		strv_addf(&l->env, "TERM=%s", terminal);
 	return become(l, argv[0], argv, 2, err);
+}
+
+/* The words of the command that a section of the record has. */
+static int read_command(struct launch *l, const char *section, struct strv *words,
+			struct error *err)
+{
+	const char *command = ini_get(&l->record, section, "command");
+
+	if (command && words_split(command, strlen(command), words, err) == -1)
+		return -1;
+	if (words->n == 0)
+		return error_set(err, E_SYSTEM, "release %u has no command in [%s]", l->number,
+				 section);
+	return 0;
+}
+
+int launch_worker(struct launch *l, const char *name, struct error *err)
+{
+	autofree char *section = xasprintf("process:%s", name);
+	autostrv struct strv words = STRV_INIT;
+	char *const *argv;
+
+	if (read_command(l, section, &words, err) == -1)
+		return -1;
+	argv = strv_argv(&words);
+	return become(l, argv[0], argv, 2, err);
+}
+
+/* snooze waits, and becomes the command: one process, so a run that takes long is not begun again
+ * beside itself. */
+int launch_cron(struct launch *l, const char *name, struct error *err)
+{
+	autofree char *section = xasprintf("cron:%s", name), *self = proc_program("silver-exec");
+	const char *schedule = ini_get(&l->record, section, "schedule");
+	autostrv struct strv words = STRV_INIT, argv = STRV_INIT;
+	struct schedule s;
+
+	if (read_command(l, section, &words, err) == -1)
+		return -1;
+	if (schedule_parse(schedule ? schedule : "", &s, err) == -1)
+		return error_prefix(err, "[%s]", section);
+	strv_add(&argv, "snooze");
+	if (schedule_snooze(&s, &argv)) {
+		strv_add(&argv, "--");
+		strv_add(&argv, self);
+		strv_add(&argv, "on-day");
+		strv_add(&argv, schedule);
+	} else {
+		strv_add(&argv, "--");
+	}
+	for (size_t i = 0; i < words.n; i++)
+		strv_add(&argv, words.v[i]);
+	return become(l, SNOOZE, strv_argv(&argv), 2, err);
 }

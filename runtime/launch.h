@@ -4,6 +4,9 @@
 #pragma once
 #include "common/ini.h"
 #include "common/node.h"
+#include "runtime/limits.h"
+
+#define SNOOZE "/usr/bin/snooze" /* waits for the time of a [cron:NAME] */
 
 struct launch {
 	const struct node *node;
@@ -12,7 +15,8 @@ struct launch {
 	int data_fd, release_fd, run_fd; /* data/APP, releases/N, releases/N/run */
 	int slot_fd;                     /* the app's files */
 	struct ini record;
-	struct strv env; /* of the release, and what is added for its processes */
+	struct limits limits; /* of what it becomes */
+	struct strv env;      /* of the release, and what is added for its processes */
 };
 
 /* Opens release `number`, reads its record and environment, makes its TMPDIR. E_NOTFOUND: no such
@@ -27,3 +31,7 @@ MUST_CHECK int launch_current(const struct node *node, const char *app, unsigned
 MUST_CHECK int launch_server(struct launch *l, struct error *err);
 /* Becomes a command in the directory of the app's files. Returns only on failure. */
 MUST_CHECK int launch_command(struct launch *l, char *const *argv, struct error *err);
+/* Becomes a process of [process:NAME], or the clock of [cron:NAME] and then, at its time, the
+ * command. Return only on failure; E_SYSTEM also where the record has no such section. */
+MUST_CHECK int launch_worker(struct launch *l, const char *name, struct error *err);
+MUST_CHECK int launch_cron(struct launch *l, const char *name, struct error *err);

@@ -51,3 +51,4 @@ void runspec_format(const struct runspec *spec, struct strbuf *out);
 MUST_CHECK int runspec_read(const struct ini *ini, struct runspec *out, struct error *err);
 void runspec_copy(struct runspec *out, const struct runspec *from);
 void runspec_release(struct runspec *spec);
+#define autorunspec __attribute__((cleanup(runspec_release)))

@@ -10,6 +10,7 @@
 #include "common/proc.h"
 #include "runtime/front.h"
 #include "runtime/server.h"
+#include "runtime/s6name.h"
 
 #define SERVICE_DIR    "run/service"
 #define COMMAND_MS     10000 /* a command to s6 takes 2 ms */
@@ -206,40 +207,89 @@ static int retire(int scan_fd, const char *name, int kill_ms, struct strv *gone,
 	return 0;
 }
 
-/* "APP.N" -> N; 0: another app's, or no release. */
-static unsigned release_of(const char *name, const char *app)
-{
-	size_t len = strlen(app);
-	uint64_t number;
+/* Which of an app's services a call ends. */
+struct selection {
+	const char *app;
+	unsigned kinds;           /* of S6_BIT() */
+	unsigned only, except;    /* releases; 0: none */
+	const struct strv *spare; /* names of services; NULL: none */
+};
 
-	if (strncmp(name, app, len) != 0 || name[len] != '.' ||
-	    !str_to_uint(name + len + 1, INT32_MAX, &number))
-		return 0;
-	return (unsigned)number;
+static bool is_selected(const struct selection *sel, const struct s6name *s)
+{
+	autofree char *name = s6name_format(s);
+
+	return strcmp(s->app, sel->app) == 0 && (sel->kinds & S6_BIT(s->kind)) &&
+	       (!sel->only || s->release == sel->only) && s->release != sel->except &&
+	       !(sel->spare && strv_has(sel->spare, name));
 }
 
-/* ".APP.N.gone" of this app: left by a caller that died. */
-static bool is_gone_of(const char *name, const char *app)
+/* What a caller that died left: ".SERVICE.gone". Also of those that are spared: the name must be
+ * free. */
+static int end_leftovers(const struct node *node, int scan_fd, const struct selection *sel,
+			 int kill_ms, struct error *err)
 {
-	autofree char *inner = NULL;
-
-	if (name[0] != '.' || !str_ends(name, ".gone"))
-		return false;
-	inner = xstrndup(name + 1, strlen(name) - 1 - strlen(".gone"));
-	return release_of(inner, app) > 0;
-}
-
-static int end_leftovers(const struct node *node, int scan_fd, const char *app, int kill_ms,
-			 struct error *err)
-{
+	struct selection all = *sel;
 	autostrv struct strv names = STRV_INIT, gone = STRV_INIT;
+	struct s6name s;
 
+	all.spare = NULL;
 	if (fs_list(scan_fd, &names, err) == -1)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
-		if (is_gone_of(names.v[i], app))
+		if (*names.v[i] == '.' && s6name_parse_entry(names.v[i], &s) &&
+		    is_selected(&all, &s))
 			strv_add(&gone, names.v[i]);
 	return end_gone(node, scan_fd, &gone, kill_ms, err);
+}
+
+static int stop_selected(const struct node *node, const struct selection *sel, int kill_ms,
+			 struct error *err)
+{
+	autostrv struct strv names = STRV_INIT, gone = STRV_INIT;
+	autoclose int scan_fd = -1;
+	struct s6name s;
+
+	if (open_scan_dir(node, &scan_fd, err) == -1 ||
+	    end_leftovers(node, scan_fd, sel, kill_ms, err) == -1 ||
+	    fs_list(scan_fd, &names, err) == -1)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (s6name_parse(names.v[i], &s) && is_selected(sel, &s) &&
+		    retire(scan_fd, names.v[i], kill_ms, &gone, err) == -1)
+			return -1;
+	return end_gone(node, scan_fd, &gone, kill_ms, err);
+}
+
+int s6_stop(const struct node *node, const char *app, unsigned release, int kill_ms,
+	    struct error *err)
+{
+	struct selection sel = {.app = app, .kinds = S6_ALL, .only = release};
+
+	return stop_selected(node, &sel, kill_ms, err);
+}
+
+int s6_stop_others(const struct node *node, const char *app, unsigned except, int kill_ms,
+		   struct error *err)
+{
+	struct selection sel = {.app = app, .kinds = S6_BIT(S6_WEB), .except = except};
+
+	return stop_selected(node, &sel, kill_ms, err);
+}
+
+int s6_stop_app(const struct node *node, const char *app, int kill_ms, struct error *err)
+{
+	struct selection sel = {.app = app, .kinds = S6_ALL};
+
+	return stop_selected(node, &sel, kill_ms, err);
+}
+
+int s6_stop_workers(const struct node *node, const char *app, const struct strv *keep, int kill_ms,
+		    struct error *err)
+{
+	struct selection sel = {.app = app, .kinds = S6_BEHIND, .spare = keep};
+
+	return stop_selected(node, &sel, kill_ms, err);
 }
 
 /* Makes releases/N/run ready: nginx, which is no member of the app's group, must get through to the
@@ -277,79 +327,63 @@ static bool is_stale(const struct node *node, int scan_fd, const char *name, con
 	return fs_exists(scan_fd, name) && !fs_exists(node->fd, socket);
 }
 
+static int need_tree(const struct node *node, int scan_fd, struct error *err)
+{
+	if (tree_is_alive(scan_fd))
+		return 0;
+	return error_set(err, E_SYSTEM,
+			 "nothing supervises processes in '%s/" SERVICE_DIR
+			 "': silverd does not run",
+			 node->dir);
+}
+
+/* Nobody waits for a service of a tree that has been ended meanwhile. */
+static bool is_settled(int scan_fd, const char *name)
+{
+	return is_own_supervised(scan_fd, name) || !tree_is_alive(scan_fd);
+}
+
+int s6_add(const struct node *node, const struct strv *services, struct error *err)
+{
+	autoclose int scan_fd = -1;
+	bool all = true;
+
+	if (open_scan_dir(node, &scan_fd, err) == -1 || need_tree(node, scan_fd, err) == -1)
+		return -1;
+	for (size_t i = 0; i < services->n; i++) {
+		const char *name = services->v[i];
+
+		if (!fs_exists(scan_fd, name) && add_service(scan_fd, name, true, err) == -1)
+			return -1;
+		all = all && is_own_supervised(scan_fd, name);
+	}
+	if (all)
+		return 0;
+	if (command(node, "s6-svscanctl", "-a", NULL, err) == -1)
+		return -1;
+	for (size_t i = 0; i < services->n; i++)
+		if (wait_until_alive(scan_fd, is_settled, services->v[i], err) == -1)
+			return -1;
+	return need_tree(node, scan_fd, err);
+}
+
 int s6_start(const struct node *node, const char *app, unsigned release, struct error *err)
 {
+	struct selection own = {.app = app, .kinds = S6_BIT(S6_WEB), .only = release};
 	autofree char *name = xasprintf("%s.%u", app, release);
+	autostrv struct strv names = STRV_INIT;
 	autoclose int scan_fd = -1;
 
-	if (open_scan_dir(node, &scan_fd, err) == -1)
+	if (open_scan_dir(node, &scan_fd, err) == -1 || need_tree(node, scan_fd, err) == -1)
 		return -1;
-	if (!tree_is_alive(scan_fd))
-		return error_set(err, E_SYSTEM,
-				 "nothing supervises processes in '%s/" SERVICE_DIR
-				 "': silverd does not run",
-				 node->dir);
-	if (end_leftovers(node, scan_fd, app, STOP_KILL_MS, err) == -1 ||
+	if (end_leftovers(node, scan_fd, &own, STOP_KILL_MS, err) == -1 ||
 	    prepare_run_dir(node, app, release, err) == -1)
 		return -1;
 	if (is_stale(node, scan_fd, name, app, release) &&
 	    s6_stop(node, app, release, STOP_KILL_MS, err) == -1)
 		return -1;
-	if (!fs_exists(scan_fd, name) && add_service(scan_fd, name, true, err) == -1)
-		return -1;
-	if (is_own_supervised(scan_fd, name))
-		return 0;
-	if (command(node, "s6-svscanctl", "-a", NULL, err) == -1)
-		return -1;
-	return wait_until_alive(scan_fd, is_own_supervised, name, err);
-}
-
-/* Which of an app's releases a call ends. */
-struct selection {
-	const char *app;
-	unsigned only, except; /* 0: none */
-};
-
-static bool is_selected(const struct selection *s, const char *name)
-{
-	unsigned number = release_of(name, s->app);
-
-	if (number == 0 || (s->only && number != s->only))
-		return false;
-	return number != s->except;
-}
-
-static int stop_selected(const struct node *node, const struct selection *s, int kill_ms,
-			 struct error *err)
-{
-	autostrv struct strv names = STRV_INIT, gone = STRV_INIT;
-	autoclose int scan_fd = -1;
-
-	if (open_scan_dir(node, &scan_fd, err) == -1 ||
-	    end_leftovers(node, scan_fd, s->app, kill_ms, err) == -1 ||
-	    fs_list(scan_fd, &names, err) == -1)
-		return -1;
-	for (size_t i = 0; i < names.n; i++)
-		if (is_selected(s, names.v[i]) &&
-		    retire(scan_fd, names.v[i], kill_ms, &gone, err) == -1)
-			return -1;
-	return end_gone(node, scan_fd, &gone, kill_ms, err);
-}
-
-int s6_stop(const struct node *node, const char *app, unsigned release, int kill_ms,
-	    struct error *err)
-{
-	struct selection s = {.app = app, .only = release};
-
-	return stop_selected(node, &s, kill_ms, err);
-}
-
-int s6_stop_others(const struct node *node, const char *app, unsigned except, int kill_ms,
-		   struct error *err)
-{
-	struct selection s = {.app = app, .except = except};
-
-	return stop_selected(node, &s, kill_ms, err);
+	strv_add(&names, name);
+	return s6_add(node, &names, err);
 }
 
 /* The whole tree. */

@@ -2,7 +2,8 @@
  *
  *	DIR/run/service/nginx	the web front
  *	DIR/run/service/NAME	a server of the node's own (server.h)
- *	DIR/run/service/APP.N	the processes of release N of APP, with log/ beside them
+ *	DIR/run/service/APP.N	what serves release N of APP, with its log/
+ *	DIR/run/service/APP.N.*	its workers and clocks (s6name.h)
  *
  * A service directory is composed under a name that s6-svscan ignores (it begins with a dot) and
  * renamed in; its `run` and `finish` are links to silver-exec. It goes the same way: renamed to
@@ -33,9 +34,19 @@ MUST_CHECK int s6_reload_front(const struct node *node, struct error *err);
  * supervise it. */
 MUST_CHECK int s6_start(const struct node *node, const char *app, unsigned release,
 			struct error *err);
-/* Ends release N: SIGTERM, SIGKILL after kill_ms, and waits until it and its logger are gone. */
+/* Ends all of release N: SIGTERM, SIGKILL after kill_ms, and waits until it and its logger are
+ * gone.
+ */
 MUST_CHECK int s6_stop(const struct node *node, const char *app, unsigned release, int kill_ms,
 		       struct error *err);
-/* Ends all releases of APP but `except` (0: all of them) side by side. */
+/* Ends what serves the requests of all releases of APP but `except`, side by side. */
 MUST_CHECK int s6_stop_others(const struct node *node, const char *app, unsigned except,
 			      int kill_ms, struct error *err);
+/* Ends everything of APP. */
+MUST_CHECK int s6_stop_app(const struct node *node, const char *app, int kill_ms,
+			   struct error *err);
+/* Ends the workers and clocks of APP whose service is not in `keep`. */
+MUST_CHECK int s6_stop_workers(const struct node *node, const char *app, const struct strv *keep,
+			       int kill_ms, struct error *err);
+/* These services are supervised when it returns; no error if they were. */
+MUST_CHECK int s6_add(const struct node *node, const struct strv *services, struct error *err);

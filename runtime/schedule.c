@@ -169,24 +169,76 @@ static void add_option(struct strv *argv, const struct field *f, uint64_t bits)
 	strv_addf(argv, "-%c%s", f->option, strbuf_str(&list));
 }
 
-bool schedule_snooze(const struct schedule *s, unsigned variant, struct strv *argv)
+static bool is_either(const struct schedule *s)
 {
-	const uint64_t all_days = range_bits(1, 31, 1), all_weekdays = range_bits(0, 6, 1);
-	bool either = !s->any_day && !s->any_weekday;
-	uint64_t day = s->day, weekday = s->weekday;
+	return !s->any_day && !s->any_weekday;
+}
 
-	if (variant > (either ? 1U : 0U))
-		return false;
-	if (either && variant == 0)
-		weekday = all_weekdays;
-	if (variant == 1)
-		day = all_days & ~s->day;
-	if (day == 0) /* every day of the month is named: the first variant is all */
-		return false;
+bool schedule_snooze(const struct schedule *s, struct strv *argv)
+{
+	bool either = is_either(s);
+
 	add_option(argv, &fields[MINUTE], s->minute);
 	add_option(argv, &fields[HOUR], s->hour);
-	add_option(argv, &fields[DAY], day);
+	add_option(argv, &fields[DAY], either ? range_bits(1, 31, 1) : s->day);
 	add_option(argv, &fields[MONTH], s->month);
-	add_option(argv, &fields[WEEKDAY], weekday);
-	return true;
+	add_option(argv, &fields[WEEKDAY], either ? range_bits(0, 6, 1) : s->weekday);
+	return either;
+}
+
+static bool has(uint64_t bits, int number)
+{
+	return bits & (UINT64_C(1) << number);
+}
+
+bool schedule_has_day(const struct schedule *s, const struct tm *tm)
+{
+	bool day = has(s->day, tm->tm_mday), weekday = has(s->weekday, tm->tm_wday);
+
+	return has(s->month, tm->tm_mon + 1) && (is_either(s) ? day || weekday : day && weekday);
+}
+
+/* The first time of this day at or behind *tm; an hour that the clock skips has none. */
+static time_t next_of_day(const struct schedule *s, const struct tm *from)
+{
+	for (int hour = from->tm_hour; hour < 24; hour++) {
+		int minute = hour == from->tm_hour ? from->tm_min : 0;
+
+		for (; has(s->hour, hour) && minute < 60; minute++) {
+			struct tm tm = *from;
+			time_t t;
+
+			if (!has(s->minute, minute))
+				continue;
+			tm.tm_hour = hour;
+			tm.tm_min = minute;
+			tm.tm_isdst = -1;
+			t = mktime(&tm);
+			if (tm.tm_hour == hour && tm.tm_min == minute)
+				return t;
+		}
+	}
+	return 0;
+}
+
+time_t schedule_next(const struct schedule *s, time_t after)
+{
+	time_t from = after - after % 60 + 60;
+	struct tm tm;
+
+	if (!localtime_r(&from, &tm))
+		return 0;
+	for (int days = 0; days < 3660; days++) {
+		time_t t = schedule_has_day(s, &tm) ? next_of_day(s, &tm) : 0;
+
+		if (t)
+			return t;
+		tm.tm_mday++;
+		tm.tm_hour = tm.tm_min = 0;
+		tm.tm_isdst = -1;
+		if (mktime(&tm) == -1) /* the next day's date */
+			return 0;
+		tm.tm_hour = tm.tm_min = 0; /* where midnight is skipped */
+	}
+	return 0;
 }

@@ -6,6 +6,7 @@ Python, so the whole worker is replaced: it takes no more connections, what else
 may finish, and then it goes, with the thread that hangs.
 """
 import os
+import resource
 import signal
 import sys
 import threading
@@ -15,6 +16,8 @@ import traceback
 from gunicorn.workers.gthread import ThreadWorker
 
 WATCH_SECONDS = 0.5
+MEMORY_SHARE = 0.9
+STACKS = 16  # launch.c
 
 
 class Worker(ThreadWorker):
@@ -24,6 +27,7 @@ class Worker(ThreadWorker):
 
     def run(self):
         asgi = getattr(self.wsgi, "silver_asgi", None)
+        _watch_memory(self.log)
         if asgi is not None:
             return _serve_asgi(self, asgi)
         threading.Thread(target=self._watch, name="silver-watch", daemon=True).start()
@@ -57,6 +61,29 @@ class Worker(ThreadWorker):
             "silver: a request for %s takes more than %d s; its worker is replaced. It is here:\n%s",
             path, self.cfg.timeout, where)
         self.alive = False
+
+
+def _watch_memory(log):
+    """A worker that comes near its limit is replaced before allocations fail in the middle of requests."""
+    limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    if limit == resource.RLIM_INFINITY:
+        return
+    # what runtime/limits.c adds for the stacks of threads
+    limit -= STACKS * (stack if stack != resource.RLIM_INFINITY else 8 << 20)
+
+    def watch():
+        while True:
+            time.sleep(WATCH_SECONDS)
+            with open("/proc/self/statm", encoding="ascii") as statm:
+                _, resident, shared = [int(n) for n in statm.read().split()[:3]]
+            used = (resident - shared) * resource.getpagesize()
+            if used > limit * MEMORY_SHARE:
+                log.critical("silver: a worker has %d MB of at most %d; it is replaced", used >> 20, limit >> 20)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, name="silver-memory", daemon=True).start()
 
 
 def _serve_asgi(worker, application):

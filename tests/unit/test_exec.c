@@ -21,6 +21,7 @@
 #include "runtime/launch.h"
 #include "runtime/runner.h"
 #include "runtime/s6.h"
+#include "runtime/workers.h"
 #include "services/environment.h"
 
 #define COMMIT "0123456789abcdef0123456789abcdef01234567"
@@ -513,7 +514,7 @@ static void what_an_interrupted_stop_left_is_ended_by_the_next_call(void **state
 	assert_int_equal(mkdirat(w->tmp->fd, "run/service/.blog.2.new", 0755), 0);
 	start_healthy(w, 1); /* the name is free again */
 	assert_int_equal(count_session(session), 0);
-	must(s6_stop_others(&w->node, "blog", 0, 1000, &err), &err);
+	must(s6_stop_app(&w->node, "blog", 1000, &err), &err);
 	assert_false(there(w->tmp->fd, "run/service/.blog.1.gone"));
 }
 
@@ -546,6 +547,193 @@ static void without_a_tree_starting_says_so(void **state)
 
 	assert_int_equal(s6_start(&w->node, "blog", 1, &err), -1);
 	assert_non_null(strstr(err.text, "silverd does not run"));
+}
+
+/* Appends to the record of a release. */
+static void add_record(struct world *w, unsigned number, const char *text)
+{
+	autofree char *path = xasprintf("apps/blog/releases/%u/record.ini", number);
+	autoclose int fd = openat(w->tmp->fd, path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static int set_workers(struct world *w, unsigned release, const char *one, const char *other,
+		       struct error *err)
+{
+	autostrv struct strv words = STRV_INIT;
+
+	if (one)
+		strv_add(&words, one);
+	if (other)
+		strv_add(&words, other);
+	return workers_set(&w->node, "blog", release, &words, 1000, err);
+}
+
+static pid_t session_of(struct world *w, const char *service)
+{
+	autofree char *path = xasprintf("run/service/%s/session", service);
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+
+	for (int i = 0; i < 2000 && !there(w->tmp->fd, path); i++)
+		usleep(10000);
+	must(fs_read_file(w->node.fd, path, 32, &text, &err), &err);
+	return (pid_t)strtol(text.buf, NULL, 10);
+}
+
+static void await_content(struct world *w, const char *path, const char *want)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+
+	for (int i = 0; i < 3000; i++) {
+		struct error err = ERROR_INIT;
+
+		strbuf_reset(&text);
+		if (fs_read_file(w->node.fd, path, 65536, &text, &err) == 0 &&
+		    strstr(strbuf_str(&text), want))
+			return;
+		usleep(10000);
+	}
+	fail_msg("no '%s' in %s: %s", want, path, strbuf_str(&text));
+}
+
+static void make_worker_release(struct world *w, unsigned number)
+{
+	put_slot(w, number, "serve", socket_program);
+	put_slot(w, number, "worker", "#!/bin/sh\necho \"$1 $SILVER_RELEASE\"\nexec sleep 300\n");
+	put_slot(w, number, "fails", "#!/bin/sh\nexit 3\n");
+	make_release(w, number, "exec", "serve");
+	add_record(w, number,
+		   "[process:mail]\ncommand = ./worker 'a b'\ncount = 2\n"
+		   "[process:fails]\ncommand = ./fails\ncount = 1\n"
+		   "[cron:tidy]\nschedule = 0 0 1 1 *\ncommand = ./worker by-the-clock\n");
+}
+
+static void workers_are_those_of_the_live_release(void **state)
+{
+	struct world *w = *state;
+	struct error err = ERROR_INIT;
+	pid_t old;
+
+	make_worker_release(w, 1);
+	make_worker_release(w, 2);
+	start_tree(w);
+	must(set_workers(w, 1, "mail.2", NULL, &err), &err); /* nothing is live */
+	assert_false(any_service(w));
+	go_live(w, 1);
+	must(set_workers(w, 2, "mail.2", NULL, &err), &err); /* another one is */
+	assert_false(any_service(w));
+	must(set_workers(w, 1, "mail.2", "cron-tidy", &err), &err);
+	await_content(w, "log/blog/1.mail.2/current", "a b 1");
+	old = session_of(w, "blog.1.mail.1");
+	must(set_workers(w, 1, "mail.2", "cron-tidy", &err), &err); /* again changes nothing */
+	assert_int_equal(session_of(w, "blog.1.mail.1"), old);
+
+	go_live(w, 2);
+	must(set_workers(w, 2, "mail.1", NULL, &err), &err);
+	assert_int_equal(count_session(old), 0);
+	assert_true(there(w->tmp->fd, "run/service/blog.2.mail.1"));
+	assert_false(there(w->tmp->fd, "run/service/blog.2.mail.2"));
+	assert_false(there(w->tmp->fd, "run/service/blog.1.mail.1"));
+	assert_false(there(w->tmp->fd, "run/service/blog.1.cron-tidy"));
+	must(set_workers(w, 2, NULL, NULL, &err), &err);
+	assert_false(any_service(w));
+	assert_int_equal(set_workers(w, 2, "../x.1", NULL, &err), -1);
+	assert_int_equal(err.code, E_USAGE);
+}
+
+static void draining_the_web_leaves_workers_alone(void **state)
+{
+	struct world *w = *state;
+	struct error err = ERROR_INIT;
+
+	make_worker_release(w, 1);
+	start_tree(w);
+	go_live(w, 1);
+	must(set_workers(w, 1, "mail.1", NULL, &err), &err);
+	await_content(w, "log/blog/1.mail.1/current", "a b 1");
+	must(s6_stop_others(&w->node, "blog", 2, 1000, &err), &err);
+	assert_true(there(w->tmp->fd, "run/service/blog.1.mail.1"));
+	must(tidy_others(&w->node, "blog", 1, &err), &err);
+	assert_true(there(w->tmp->fd, "log/blog/1.mail.1"));
+	must(s6_stop(&w->node, "blog", 1, 1000, &err), &err); /* that ends all of it */
+	assert_false(any_service(w));
+	unlinkat(w->tmp->fd, "apps/blog/releases/1/record.ini", 0);
+	must(fs_rename(w->tmp->fd, "apps/blog/releases/1", w->tmp->fd, "apps/blog/releases/9",
+		       &err),
+	     &err);
+	must(tidy_others(&w->node, "blog", 2, &err), &err);
+	assert_false(there(w->tmp->fd, "log/blog/1.mail.1"));
+}
+
+static void a_worker_that_ends_is_counted_told_and_begun_again(void **state)
+{
+	struct world *w = *state;
+	struct error err = ERROR_INIT;
+
+	make_worker_release(w, 1);
+	start_tree(w);
+	go_live(w, 1);
+	must(set_workers(w, 1, "fails.1", NULL, &err), &err);
+	await_content(w, "run/service/blog.1.fails.1/ends", "2 3 0");
+	await_content(w, "log/blog/1.fails.1/current", "silver: fails.1 ended with status 3");
+	assert_false(there(w->tmp->fd, "apps/blog/releases/1/run/exited")); /* the web's alone */
+}
+
+/* Whatever descriptors it has by then: what serves requests, too. */
+static void what_runs_has_its_limits(void **state)
+{
+	struct world *w = *state;
+	struct error err = ERROR_INIT;
+	autofree char *path = NULL, *tasks = NULL;
+
+	put_slot(w, 1, "serve", socket_program);
+	make_release(w, 1, "exec", "serve");
+	add_record(w, 1, "[limits]\nmemory = 1073741824\ntasks = 77\n");
+	start_tree(w);
+	start_healthy(w, 1);
+	path = xasprintf("/proc/%d/limits", (int)session_of_release(w, 1));
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	must(strbuf_read_fd(&text, fd, 65536, &err), &err);
+	assert_non_null(strstr(text.buf, "Max data size             1073741824"));
+	tasks = strstr(text.buf, "Max processes             77 ") ? xstrdup("77") : xstrdup("");
+	assert_string_equal(tasks, geteuid() == 0 ? "77" : "");
+}
+
+/* SIGALRM is how snooze is told that it is time. */
+static void a_clock_runs_its_command_again_and_again(void **state)
+{
+	struct world *w = *state;
+	struct error err = ERROR_INIT;
+
+	make_worker_release(w, 1);
+	put_slot(w, 1, "worker", "#!/bin/sh\necho \"$1 ran in $PWD\"\n");
+	start_tree(w);
+	go_live(w, 1);
+	must(set_workers(w, 1, "cron-tidy", NULL, &err), &err);
+	for (unsigned i = 1; i <= 2; i++) {
+		autofree char *ends = xasprintf("%u 0 0", i);
+		bool struck = false;
+
+		for (int tries = 0; tries < 3000 && !struck; tries++) {
+			pid_t pid = session_of(w, "blog.1.cron-tidy");
+			autofree char *path = xasprintf("/proc/%d/comm", (int)pid);
+			autostrbuf struct strbuf comm = STRBUF_INIT;
+			autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+			struct error none = ERROR_INIT;
+
+			if (fd != -1 && strbuf_read_fd(&comm, fd, 64, &none) == 0 &&
+			    strcmp(strbuf_str(&comm), "snooze\n") == 0)
+				struck = kill(pid, SIGALRM) == 0;
+			else
+				usleep(10000);
+		}
+		assert_true(struck);
+		await_content(w, "run/service/blog.1.cron-tidy/ends", ends);
+	}
+	await_content(w, "log/blog/1.cron-tidy/current", "by-the-clock ran in ");
 }
 
 static void destroying_leaves_nothing(void **state)
@@ -764,6 +952,11 @@ int main(void)
 		TEST(what_an_interrupted_stop_left_is_ended_by_the_next_call),
 		TEST(a_tree_is_adopted_and_a_dead_one_cleared),
 		TEST(without_a_tree_starting_says_so),
+		TEST(workers_are_those_of_the_live_release),
+		TEST(draining_the_web_leaves_workers_alone),
+		TEST(a_worker_that_ends_is_counted_told_and_begun_again),
+		TEST(what_runs_has_its_limits),
+		TEST(a_clock_runs_its_command_again_and_again),
 		TEST(destroying_leaves_nothing),
 		TEST(an_interrupted_create_or_destroy_is_repaired),
 		TEST(a_host_has_one_app),

@@ -31,8 +31,8 @@ static void make_live(const struct store *s, unsigned release)
 }
 
 /* A process that prints the log into a pipe; the pipe's other end. */
-static int start_printing(const struct store *s, unsigned release, size_t lines, bool follow,
-			  pid_t *pid)
+static int start_printing_of(const struct store *s, unsigned release, const char *process,
+			     size_t lines, bool follow, pid_t *pid)
 {
 	struct error err = ERROR_INIT;
 	int ends[2];
@@ -45,10 +45,19 @@ static int start_printing(const struct store *s, unsigned release, size_t lines,
 		close(ends[0]);
 		close(ends[1]);
 		signal(SIGPIPE, SIG_IGN);
-		_exit(logs_print(&s->app, release, lines, follow, &err) == -1 ? (int)err.code : 0);
+		struct logs_query query = {
+			.release = release, .lines = lines, .follow = follow, .process = process};
+
+		_exit(logs_print(&s->app, &query, &err) == -1 ? (int)err.code : 0);
 	}
 	close(ends[1]);
 	return ends[0];
+}
+
+static int start_printing(const struct store *s, unsigned release, size_t lines, bool follow,
+			  pid_t *pid)
+{
+	return start_printing_of(s, release, NULL, lines, follow, pid);
 }
 
 static int ended(pid_t pid)
@@ -94,13 +103,14 @@ static void the_last_lines_reach_back_into_older_parts(void **state)
 
 static void a_log_that_is_not_there_is_said(void **state)
 {
+	struct logs_query query = {.lines = 10};
 	struct store *s = *state;
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(logs_print(&s->app, 0, 10, false, &err), -1);
+	assert_int_equal(logs_print(&s->app, &query, &err), -1);
 	assert_string_equal(err.text, "nothing of blog is live yet");
 	make_live(s, 2);
-	assert_int_equal(logs_print(&s->app, 0, 10, false, &err), -1);
+	assert_int_equal(logs_print(&s->app, &query, &err), -1);
 	assert_int_equal(err.code, E_NOTFOUND);
 	assert_string_equal(err.text, "release 2 has no log");
 }
@@ -139,11 +149,12 @@ static void following_goes_on_over_rotation_and_flips_until_nobody_reads(void **
 	expect(fd, "before\nafter\n");
 	append(two, "starting\n");
 	make_live(s, 2);
-	expect(fd, "starting\n");
+	expect(fd, "[2 web] starting\n");
 	append(one, "last request\n");
-	expect(fd, "last request\n");
-	append(two, "serving\n");
-	expect(fd, "serving\n");
+	expect(fd, "[1 web] last request\n");
+	append(two, "2026-11-23 11:30:31.214673315  serv");
+	append(two, "ing\n");
+	expect(fd, "2026-11-23 11:30:31.214673315  [2 web] serving\n");
 	fd_close(&fd);
 	assert_int_equal(ended(pid), 0);
 }
@@ -165,6 +176,70 @@ static void following_one_release_does_not_leave_it(void **state)
 	expect(fd, "mine\n");
 	fd_close(&fd);
 	assert_int_equal(ended(pid), 0);
+}
+
+#define AT(s) "2026-11-23 11:30:3" s ".000000000  "
+
+static void assert_prints_of(const struct store *s, const char *process, size_t lines,
+			     const char *want)
+{
+	autostrbuf struct strbuf got = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	pid_t pid;
+	autoclose int fd = start_printing_of(s, 0, process, lines, false, &pid);
+
+	assert_ok(strbuf_read_fd(&got, fd, 1 << 20, &err), err);
+	assert_int_equal(ended(pid), 0);
+	assert_string_equal(strbuf_str(&got), want);
+}
+
+static int part_dir(const struct store *s, const char *part)
+{
+	autofree char *path = xasprintf("log/blog/%s", part);
+
+	mkdirat(s->tmp->fd, path, 0755);
+	return openat(s->tmp->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void several_logs_are_one_in_the_order_of_time(void **state)
+{
+	struct store *s = *state;
+	autoclose int web = log_dir(s, 3), one = part_dir(s, "3.mail.1"),
+		      two = part_dir(s, "3.mail.2"), cron = part_dir(s, "3.cron-tidy"),
+		      other = part_dir(s, "2.mail.1");
+
+	make_live(s, 3);
+	append(web, AT("1") "a\n" AT("5") "e\n");
+	append(one, AT("2") "b\nhalf of it\n" AT("6") "f\n");
+	append(two, AT("3") "c\n");
+	append(cron, AT("4") "d");
+	append(other, AT("9") "of another release\n");
+	assert_prints_of(
+		s, NULL, 100,
+		AT("1") "[3 web] a\n" AT("2") "[3 mail.1] b\n[3 mail.1] half of it\n" AT(
+			"3") "[3 mail.2] c\n" AT("4") "[3 cron-tidy] d\n" AT("5") "[3 web] e\n" AT("6") "[3 "
+													"mail.1] "
+													"f\n");
+	assert_prints_of(s, NULL, 2, AT("5") "[3 web] e\n" AT("6") "[3 mail.1] f\n");
+	assert_prints_of(s, "mail", 2, AT("3") "[3 mail.2] c\n" AT("6") "[3 mail.1] f\n");
+	assert_prints_of(s, "mail.1", 1, AT("6") "f\n");
+	assert_prints_of(s, "web", 1, AT("5") "e\n");
+	assert_prints_of(s, "cron-tidy", 9, AT("4") "d");
+}
+
+static void a_process_without_a_log_is_said(void **state)
+{
+	struct logs_query query = {.lines = 10, .process = "mial"};
+	struct store *s = *state;
+	autoclose int web = log_dir(s, 3);
+	struct error err = ERROR_INIT;
+
+	make_live(s, 3);
+	assert_int_equal(logs_print(&s->app, &query, &err), -1);
+	assert_int_equal(err.code, E_NOTFOUND);
+	assert_string_equal(err.text,
+			    "release 3 has no log of a process 'mial'; 'status' lists them");
+	assert_true(web != -1);
 }
 
 static void what_an_app_wrote_is_shown_printable(void **state)
@@ -215,6 +290,8 @@ int main(void)
 		STORE_TEST(a_log_that_is_not_there_is_said),
 		STORE_TEST(following_goes_on_over_rotation_and_flips_until_nobody_reads),
 		STORE_TEST(following_one_release_does_not_leave_it),
+		STORE_TEST(several_logs_are_one_in_the_order_of_time),
+		STORE_TEST(a_process_without_a_log_is_said),
 		STORE_TEST(what_an_app_wrote_is_shown_printable),
 		STORE_TEST(the_end_is_shown_without_the_times_of_the_log),
 	};
