@@ -3,6 +3,7 @@
 #include <signal.h>
 #include "buildless/app.h"
 #include "buildless/config_verbs.h"
+#include "buildless/refusal.h"
 #include "buildless/report.h"
 #include "buildless/verbs.h"
 #include "common/lock.h"
@@ -39,6 +40,7 @@ static const struct verb {
 	 "compare files with their commit"},
 	{"fsck", verb_fsck, NULL, NEED_LOCK, "[--json]",
 	 "do names, records, refs, slots and links agree"},
+	{"why", verb_why, NULL, 0, "[--json]", "the last push or verb that was refused"},
 	{"recover", verb_recover, NULL, NEED_REPO | NEED_LOCK, "",
 	 "make the deploy branch and the live release agree"},
 	{"settle", verb_settle, NULL, NEED_REPO | NEED_LOCK, "",
@@ -116,6 +118,9 @@ static int report_failure(const struct verb *verb, const struct app *app, const 
 
 	if ((verb->needs & TELL_LIVE) && err->code != E_SYSTEM)
 		report_unchanged(app);
+	/* busy: the lock is another's; the others are mistakes in the words */
+	if ((verb->needs & TELL_LIVE) && (err->code == E_REFUSED || err->code == E_SYSTEM))
+		refusal_write(app, verb->name, report_kept());
 	return status;
 }
 
@@ -151,6 +156,7 @@ int main(int argc, char **argv)
 
 	if (!verb)
 		return usage();
+	report_keep();
 	signal(SIGPIPE, SIG_IGN); /* a client that went away does not stop a flip half way */
 	if (app_open_from_environment(&app, &err) == -1)
 		return error_report(&err);

@@ -126,6 +126,7 @@ static const struct known app_names[] = {
 	{"previous", S_IFLNK, 0777, false, false}, {"next", S_IFLNK, 0777, false, false},
 	{"last", S_IFLNK, 0777, false, false},     {"commits", S_IFDIR, 0755, false, false},
 	{"services", S_IFDIR, 02750, false, true}, {"disabled", S_IFREG, 0644, false, false},
+	{"refused", S_IFREG, 0644, false, false},
 };
 
 static const struct known release_names[] = {

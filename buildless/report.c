@@ -1,10 +1,56 @@
 #include "buildless/report.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include "buildless/processes.h"
 #include "common/proc.h"
 
 #define SLOW_US 1000000
+
+static struct strbuf kept;
+
+/* Of a long text the end counts: from a line's beginning on. */
+static void keep(const char *bytes, size_t n)
+{
+	strbuf_add(&kept, bytes, n);
+	if (kept.len > (size_t)2 * REPORT_KEPT) {
+		const char *line = strchr(kept.buf + kept.len - REPORT_KEPT, '\n');
+		size_t from = line ? (size_t)(line + 1 - kept.buf) : kept.len - REPORT_KEPT;
+
+		memmove(kept.buf, kept.buf + from, kept.len - from + 1);
+		kept.len -= from;
+	}
+}
+
+static ssize_t write_and_keep(void *cookie, const char *bytes, size_t n)
+{
+	(void)cookie;
+	keep(bytes, n);
+	for (size_t done = 0; done < n;) {
+		ssize_t one = write(STDERR_FILENO, bytes + done, n - done);
+
+		if (one == -1 && errno != EINTR) /* nobody listens any more, and it is kept */
+			break;
+		done += one > 0 ? (size_t)one : 0;
+	}
+	return (ssize_t)n;
+}
+
+void report_keep(void)
+{
+	FILE *both = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_and_keep});
+
+	if (!both)
+		return;
+	setvbuf(both, NULL, _IOLBF, BUFSIZ);
+	stderr = both;
+}
+
+const char *report_kept(void)
+{
+	fflush(stderr);
+	return strbuf_str(&kept);
+}
 
 static void write_lines(const char *prefix, const char *text)
 {

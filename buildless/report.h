@@ -31,3 +31,8 @@ void report_staged(struct app *app, const struct release_info *release);
 void report_unchanged(const struct app *app);
 /* "50 112". */
 void report_add_count(struct strbuf *s, uint64_t count);
+
+/* From now on what this process says on stderr is kept beside: the last REPORT_KEPT bytes of it. */
+#define REPORT_KEPT 32768
+void report_keep(void);
+const char *report_kept(void);

@@ -3,6 +3,7 @@
 
 #include "buildless/logs.h"
 #include "buildless/processes.h"
+#include "buildless/refusal.h"
 #include "buildless/release.h"
 #include "buildless/report.h"
 #include "common/json.h"
@@ -285,6 +286,52 @@ int verb_releases(struct verb_call *call, struct error *err)
 		report_step("%s has no release yet; 'git push silver master' makes one",
 			    call->app->name);
 	overview_release(&o);
+	return print_out(&s, err);
+}
+
+static void why_json(const struct app *app, const struct refusal *r, struct strbuf *s)
+{
+	struct json j = {.out = s};
+
+	json_open(&j, NULL, '{');
+	json_str(&j, "app", app->name);
+	json_int(&j, "when", r->when);
+	json_str(&j, "who", r->who);
+	json_str(&j, "what", r->what);
+	json_str(&j, "text", r->text);
+	json_close(&j, '}');
+	strbuf_addch(s, '\n');
+}
+
+/* An old refusal is no reason to look for one: what went live since is told too. */
+static void why_text(const struct app *app, const struct refusal *r, struct strbuf *s)
+{
+	unsigned current = release_current(app);
+	char when[32];
+
+	format_when(r->when, when);
+	strbuf_addf(s, "%s UTC: %s, by %s\n\n%s", when, r->what, r->who, r->text);
+	if (current && current != r->live)
+		strbuf_addf(s, "\nsince then release %u went live\n", current);
+}
+
+int verb_why(struct verb_call *call, struct error *err)
+{
+	autorefusal struct refusal refusal = {0};
+	autostrbuf struct strbuf s = STRBUF_INIT;
+	bool json;
+
+	if (wants_json(call, &json, err) == -1)
+		return -1;
+	if (refusal_read(call->app, &refusal, err) == -1)
+		return err->code == E_NOTFOUND
+			       ? error_set(err, E_NOTFOUND, "no push of %s was ever refused",
+					   call->app->name)
+			       : -1;
+	if (json)
+		why_json(call->app, &refusal, &s);
+	else
+		why_text(call->app, &refusal, &s);
 	return print_out(&s, err);
 }
 

@@ -27,6 +27,7 @@ int verb_status(struct verb_call *call, struct error *err);
 int verb_releases(struct verb_call *call, struct error *err);
 int verb_logs(struct verb_call *call, struct error *err);
 int verb_verify(struct verb_call *call, struct error *err);
+int verb_why(struct verb_call *call, struct error *err);
 int verb_fsck(struct verb_call *call, struct error *err);
 
 /* A new release of the live commit, with every file from the repository: nothing shared with

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 #include "buildless/check.h"
+#include "buildless/refusal.h"
 #include "buildless/equip.h"
 #include "buildless/report.h"
 #include "buildless/transaction.h"
@@ -18,7 +19,7 @@ struct pre_receive {
 	struct repo *repo;
 	struct release_info live; /* number 0: nothing is live yet */
 	struct release_info staged;
-	bool is_staged, planned;
+	bool locked, is_staged, planned;
 	struct appini ini;
 	struct check_report report;
 };
@@ -56,7 +57,8 @@ static int take_lock(struct pre_receive *p, struct error *err)
 	autofree char *holder = holder_text(p);
 	char *advice;
 
-	if (lock_take(p->app.lock_fd, holder, 0, err) == 0)
+	p->locked = lock_take(p->app.lock_fd, holder, 0, err) == 0;
+	if (p->locked)
 		return 0;
 	account_close(&p->app.account, ACCOUNT_CHECKED);
 	if (err->code != E_BUSY)
@@ -65,6 +67,7 @@ static int take_lock(struct pre_receive *p, struct error *err)
 	report_step("waiting: %.*s", (int)(advice ? advice - err->text : 1000), err->text);
 	if (lock_take(p->app.lock_fd, holder, p->app.node.lock_wait_ms, err) == -1)
 		return -1;
+	p->locked = true;
 	step_done(p, ACCOUNT_WAITED, "its turn came");
 	return 0;
 }
@@ -237,12 +240,23 @@ static void tell_unchanged(const struct pre_receive *p)
 		report_step("plan only: nothing was changed; nothing is live yet");
 }
 
+/* For `silver why`. A plan was no attempt, and one that never had its turn has nothing to tell. */
+static void keep_refusal(const struct pre_receive *p)
+{
+	autofree char *whole = holder_text(p);
+	const char *what = strchr(whole, ' '); /* "alice: push of ..." */
+
+	if (p->locked && !p->planned)
+		refusal_write(&p->app, what ? what + 1 : whole, report_kept());
+}
+
 static void refuse(struct pre_receive *p, const struct error *err)
 {
 	if (p->is_staged)
 		transaction_abandon(&p->app, p->staged.number);
 	error_report(err);
 	tell_unchanged(p);
+	keep_refusal(p);
 }
 
 int pre_receive(void)
@@ -251,6 +265,7 @@ int pre_receive(void)
 	struct error err = ERROR_INIT;
 	int result;
 
+	report_keep();
 	if (app_open_from_environment(&p.app, &err) == -1) {
 		error_report(&err);
 		report_step("nothing was changed");

@@ -16,6 +16,8 @@ static const struct command commands[] = {
 	{"logs", "APP [-f] [-n LINES] [--process P] [--release N | --access]",
 	 "print what the app wrote, or the requests for it; -f goes on", ROLE_READ,
 	 NEED_APP | PATIENT, "silver-deploy", AS_OWNER, "-f -n= --process= --release= --access", 0},
+	{"why", "APP [--json]", "repeat what was said of the last push that was refused", ROLE_READ,
+	 NEED_APP, "silver-deploy", AS_OWNER, "--json", 0},
 	{"run", "APP COMMAND...", "run a command in the live release, with its environment",
 	 ROLE_DEPLOY, NEED_APP | TTY | RAW | PATIENT, "silver-exec", AS_ROOT, NULL, 0},
 	{"verify", "APP [--release N | --all] [--repair] [--json]",

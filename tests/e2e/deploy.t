@@ -28,6 +28,7 @@ live_commit() {
 
 start_silverd
 new_app blog
+ok 'why of an app that nobody made'               exits 4 dev why
 commit_app 1
 printf '*.tmp\n/cache/\n' >"$REPO/.gitignore"
 before=$(theirs)
@@ -129,8 +130,21 @@ was=$(live)
 ok 'what the node refuses'                        exits 1 dev deploy
 ok '  with its reason'                            says "app.ini:.*unknown key 'nonsense'"
 ok '  live unchanged'                             equal "$(live)" "$was"
+ok 'why says it again'                            dev why
+ok '  with what it was, and whose'                says "UTC: push of [0-9a-f]{7} to master, by admin"
+ok '  every word'                                 says "app.ini:.*unknown key 'nonsense'"
+ok '  to its end'                                 says 'nothing was changed; release [0-9]+ is live'
 ok '  --check says it too'                        exits 1 dev deploy --check
+dev why --json
+ok '  which is no attempt'                        equal "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["what"].split()[0])' <"$TMP/out")" push
+settled_and_sound() {
+	silver fsck blog
+}
+ok '  fsck has nothing to say'                    wait_until 60 settled_and_sound
 git -C "$REPO" checkout -q app.ini
+ok 'what was mended goes live'                    dev deploy
+ok '  and why says so'                            dev why
+ok '  which release'                              says 'since then release [0-9]+ went live'
 ok 'no checkout: what makes one'                  exits 4 dev deploy /
 ok '  is said'                                    says 'silver init'
 ok 'too many words: usage'                        exits 2 dev deploy a b

@@ -51,6 +51,7 @@ static const struct {
 	{"rollback blog 3", ROLE_DEPLOY},
 	{"activate blog 3", ROLE_DEPLOY},
 	{"redeploy blog", ROLE_DEPLOY},
+	{"why blog", ROLE_READ},
 	{"run blog ls -la", ROLE_DEPLOY},
 	{"verify blog", ROLE_DEPLOY},
 	{"fsck blog", ROLE_ADMIN},
