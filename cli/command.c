@@ -24,6 +24,12 @@ static const struct local_command commands[] = {
 	 "--check --force --app=", 0, 2, cmd_push},
 	{"config edit", "[APP]", "edit what is set, in $EDITOR, and set what comes out of it", NULL,
 	 0, 1, cmd_config_edit},
+	{"diff", "[COMMIT]", "what is here, or of COMMIT, and not live yet", NULL, 0, 1, cmd_diff},
+	{"vendor", "REQUIREMENTS...", "the libraries of requirements files, by pip into lib/python",
+	 NULL, 1, 32, cmd_vendor},
+	{"doctor", "[--json]", "what is wrong here, and what mends it", "--json", 0, 0, cmd_doctor},
+	{"completion", "bash | zsh | fish", "what a shell completes; for its start-up file", NULL,
+	 1, 64, cmd_completion},
 };
 
 const struct local_command *local_command_at(size_t i)

@@ -44,3 +44,7 @@ int cmd_push(struct call *call, struct error *err);
 int cmd_deploy(struct call *call, struct error *err);
 int cmd_serve(struct call *call, struct error *err);
 int cmd_config_edit(struct call *call, struct error *err);
+int cmd_diff(struct call *call, struct error *err);
+int cmd_vendor(struct call *call, struct error *err);
+int cmd_doctor(struct call *call, struct error *err);
+int cmd_completion(struct call *call, struct error *err);

@@ -105,6 +105,67 @@ ok '  with the command'                     says "did you mean 'init'"
 ok 'help of both kinds'                     here . help init
 ok '  usage'                                says 'usage: silver init DIR'
 
+# what is wrong here
+ok 'doctor has nothing to mend'             here new-python doctor
+ok '  the node answers'                     says "^ok +node +$node: it answers"
+ok '  JSON'                                 here new-python doctor --json
+ok '  nothing but JSON'                     python3 -m json.tool "$TMP/out"
+ok 'doctor of a node that does not listen'  exits 1 here new-python --node 127.0.0.1:1 doctor
+ok '  says what mends it'                   says '-> nothing listens there'
+new_key stranger
+ok 'doctor of a key that nobody knows'      exits 1 env GIT_SSH_COMMAND="ssh -F $TMP/ssh_config -i $TMP/keys/stranger" "$USR/bin/silver" --node "$node" doctor
+GIT_SSH_COMMAND="ssh -F $TMP/ssh_config -i $TMP/keys/stranger" "$USR/bin/silver" --node "$node" doctor >"$TMP/out" 2>&1 || true
+ok '  says so'                              says '-> the node knows no key that you offer'
+
+# completion
+completes() { # DIR WORD WORDS...: among what may stand behind WORDS
+	co_dir=$1 co_wanted=$2
+	shift 2
+	(cd "$co_dir" && "$USR/bin/silver" completion words -- "$@" </dev/null) >"$TMP/out" 2>&1
+	grep -qx -e "$co_wanted" "$TMP/out" || { cat "$TMP/out"; return 1; }
+}
+ok 'completion: a command'                  completes new-python deploy
+ok '  a verb'                               completes new-python rollback
+ok '  no verb of git'                       must_fail completes new-python git-receive-pack
+ok '  options of a command'                 completes new-python --check deploy
+ok '  and of a verb'                        completes new-python --release logs
+ok '  an app of the node'                   completes new-python new-static rollback
+ok '  a release of the app'                 completes new-python 1 rollback new-python
+ok '  of a node that is named'              completes new-python new-exec --node "$node" status
+for shell in bash zsh fish; do
+	ok "completion $shell"              here . completion $shell
+done
+ok '  any other: usage'                     exits 2 here . completion tcsh
+cat >"$TMP/complete.bash" <<-END
+	source <("$USR/bin/silver" completion bash)
+	PATH=$USR/bin:\$PATH COMP_WORDS=(silver rollb) COMP_CWORD=1
+	_silver
+	echo "\${COMPREPLY[@]}"
+END
+ok '  bash completes with it'               equal "$(bash "$TMP/complete.bash")" rollback
+
+# libraries, and what is not live yet
+cat >"$TMP/wheel.py" <<'END'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1] + "/vendored-1.0-py3-none-any.whl", "w") as z:
+    z.writestr("vendored.py", "x = 1\n")
+    z.writestr("vendored-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: vendored\nVersion: 1.0\n")
+    z.writestr("vendored-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    z.writestr("vendored-1.0.dist-info/RECORD", "")
+END
+python3 "$TMP/wheel.py" "$TMP"
+echo "$TMP/vendored-1.0-py3-none-any.whl" >new-python/requirements.txt
+export PIP_NO_INDEX=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ok 'vendor puts libraries into lib/python'  here new-python vendor requirements.txt
+ok '  they are there'                       test -s new-python/lib/python/vendored.py
+ok '  what pip cannot find'                 exits 1 here new-python vendor nothere.txt
+git -C new-python add -A
+ok 'diff shows what is not live'            here new-python diff
+ok '  a new file'                           says '\+x = 1'
+ok '  nothing of what is'                   must_fail says 'def application'
+ok '  of a commit'                          here new-python diff HEAD
+ok '  that is live: nothing'                equal "$(cat "$TMP/out")" ''
+
 # two nodes
 git -C new-python config --add remote.silver.pushurl "$(url new-python)"
 git -C new-python config --add remote.silver.pushurl "ssh://silver@localhost:$SSH_PORT/new-python"
