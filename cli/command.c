@@ -113,7 +113,7 @@ int command_unknown(const char *name, struct error *err)
 		strv_add(&known, commands[i].name);
 	for (size_t i = 0; (c = command_at(i)); i++)
 		if (!(c->flags & HIDDEN))
-			strv_add(&known, c->name);
+			strv_addf(&known, "%.*s", (int)strcspn(c->name, " "), c->name);
 	near = name_nearest(name, (const char *const *)strv_argv(&known), known.n);
 	return error_set(err, E_USAGE, "unknown verb '%.60s'%s%s%s; `silver help` lists them",
 			 shown, near ? " (did you mean '" : "", near ? near : "",

@@ -32,16 +32,31 @@ static const struct {
 	const char *name, *script;
 } shells[] = {{"bash", bash}, {"zsh", zsh}, {"fish", fish}};
 
+/* The second words of verbs of two. */
+static void print_group(const char *first)
+{
+	const struct local_command *here;
+	const struct command *there;
+	size_t len = strlen(first);
+
+	for (size_t i = 0; (here = local_command_at(i)); i++)
+		if (!strncmp(here->name, first, len) && here->name[len] == ' ')
+			puts(here->name + len + 1);
+	for (size_t i = 0; (there = command_at(i)); i++)
+		if (!strncmp(there->name, first, len) && there->name[len] == ' ')
+			puts(there->name + len + 1);
+}
+
 static void print_names(void)
 {
 	const struct local_command *here;
 	const struct command *there;
 
 	for (size_t i = 0; (here = local_command_at(i)); i++)
-		puts(here->name);
+		printf("%.*s\n", (int)strcspn(here->name, " "), here->name);
 	for (size_t i = 0; (there = command_at(i)); i++)
 		if (!(there->flags & HIDDEN))
-			puts(there->name);
+			printf("%.*s\n", (int)strcspn(there->name, " "), there->name);
 	puts("--node\n--dir\n--remote");
 }
 
@@ -119,7 +134,7 @@ static void print_next(const struct options *o, const struct command *c, char *c
 	print_options(c->options);
 	if (at >= n && (c->flags & (NEED_APP | MAY_APP)))
 		print_apps(o);
-	else if (at < n && strstr(c->usage, "N"))
+	else if (at < n && (strstr(c->usage, " N") || strstr(c->usage, "[N")))
 		print_releases(o, words[at]);
 }
 
@@ -143,15 +158,20 @@ static void print_words(const struct options *options, char *const *words, size_
 {
 	struct options o = *options;
 	size_t first = take_options(&o, words, n);
-	const struct local_command *here = first < n ? local_command_named(words[first]) : NULL;
-	const struct command *there = first < n ? command_named(words[first]) : NULL;
+	size_t used = 1;
+	const struct local_command *here =
+		first < n ? local_command_of_words(words + first, n - first, &used) : NULL;
+	const struct command *there =
+		first < n ? command_of_words(words + first, n - first, &used) : NULL;
 
 	if (first >= n || !strcmp(words[first], "help"))
 		print_names();
 	else if (here)
 		print_options(here->options);
 	else if (there)
-		print_next(&o, there, words + first + 1, n - first - 1);
+		print_next(&o, there, words + first + used, n - first - used);
+	else
+		print_group(words[first]);
 }
 
 int cmd_completion(struct call *call, struct error *err)

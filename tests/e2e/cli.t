@@ -76,6 +76,7 @@ ok '  it is live'                           equal "$(live)" 1
 ok 'activate N'                             here new-python activate 2
 ok '  it is live'                           equal "$(live)" 2
 ok 'rollback N'                             here new-python rollback 1
+ok 'why: nothing was refused'               exits 4 here new-python why
 ok 'logs'                                   here new-python logs -n 5
 ok 'run .'                                  here new-python run . cat src/app.py
 ok 'the status of run is the command'"'"'s' exits 7 here new-python run . sh -c 'exit 7'
@@ -86,6 +87,12 @@ ok 'what was said counts'                   here new-python status new-static
 ok '  it is that one'                       says new-static
 ok 'what fails names node and app'          exits 4 here new-python activate 77
 ok '  and where they come from'             says "asked $node about new-python, as the git remote 'silver' here says"
+ok 'config set'                             here new-python config set GREETING=hello
+ok '  of the app of the checkout'           here new-python config show
+ok '  is shown'                             says GREETING
+ok 'a group of verbs'                       exits 2 here new-python config
+ok '  lists them'                           says 'config set APP'
+ok '  help too'                             here . help config
 ok 'destroy wants its name said'            exits 2 here new-python destroy --yes
 ok '  it is there'                          here new-python status
 ok '--remote names another'                 exits 4 here new-python --remote nothere status
@@ -126,6 +133,8 @@ completes() { # DIR WORD WORDS...: among what may stand behind WORDS
 }
 ok 'completion: a command'                  completes new-python deploy
 ok '  a verb'                               completes new-python rollback
+ok '  the first word of two'                completes new-python config
+ok '  and the second'                       completes new-python set config
 ok '  no verb of git'                       must_fail completes new-python git-receive-pack
 ok '  options of a command'                 completes new-python --check deploy
 ok '  and of a verb'                        completes new-python --release logs

@@ -140,6 +140,11 @@ static void a_verb_gets_the_app_of_the_checkout(void **state)
 		{"destroy --yes", "destroy --yes"}, /* never by where one happens to be */
 		{"destroy . --yes", "destroy blog --yes"},
 		{"user list", "user list"},
+		{"config set A=1 B=2", "config set blog A=1 B=2"},
+		{"config set shop A=1", "config set shop A=1"},
+		{"config show", "config show blog"},
+		{"config show . name", "config show blog name"},
+		{"config", "config"},
 		{"nonsense .", "nonsense ."},
 		{"git-receive-pack", "git-receive-pack"},
 	};
