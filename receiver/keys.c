@@ -72,26 +72,35 @@ static int write_copy(int dir_fd, const char *name, const struct strbuf *value, 
 	return fs_rename_sync(dir_fd, tmp, dir_fd, name, err);
 }
 
-static int open_copies(const struct node *node, const char *app, bool make, int *out, gid_t *group,
+/* data/APP, and the app's group. */
+static int open_data(const struct node *node, const char *app, int *out, gid_t *group,
+		     struct error *err)
+{
+	autoclose int parent = -1;
+	struct stat st;
+
+	if (fs_open_dir(node->fd, "data", &parent, err) == -1 ||
+	    fs_open_dir(parent, app, out, err) == -1)
+		return -1;
+	if (fstat(*out, &st) == -1)
+		return error_sys(err, errno, "cannot see whose data it is");
+	*group = st.st_gid;
+	return 0;
+}
+
+static int open_copies(const struct node *node, const char *app, int *out, gid_t *group,
 		       struct error *err)
 {
-	autofree char *path = xasprintf("data/%s", app);
 	autoclose int data_fd = -1;
-	struct stat st;
-	bool new;
+	bool fresh;
 
-	if (fs_open_dir(node->fd, path, &data_fd, err) == -1)
+	if (open_data(node, app, &data_fd, group, err) == -1)
 		return -1;
-	if (fstat(data_fd, &st) == -1)
-		return error_sys(err, errno, "cannot see whose '%s' is", path);
-	*group = st.st_gid;
-	new = !fs_exists(data_fd, "keys");
-	if (!make)
-		return fs_open_dir(data_fd, "keys", out, err);
+	fresh = !fs_exists(data_fd, "keys");
 	if (fs_ensure_dir(data_fd, "keys", 0750, out, err) == -1)
 		return -1;
-	if (new &&geteuid() == 0 && fchown(*out, (uid_t)-1, *group) == -1)
-		return error_sys(err, errno, "cannot give '%s/keys' to the app's group", path);
+	if (fresh && geteuid() == 0 && fchown(*out, (uid_t)-1, *group) == -1)
+		return error_sys(err, errno, "cannot give 'keys' to the app's group");
 	return fs_sync(data_fd, err);
 }
 
@@ -99,9 +108,9 @@ static int copy_to(const struct node *node, const char *app, const char *name,
 		   const struct strbuf *value, struct error *err)
 {
 	autoclose int fd = -1;
-	gid_t group;
+	gid_t group = (gid_t)-1;
 
-	if (open_copies(node, app, true, &fd, &group, err) == -1 ||
+	if (open_copies(node, app, &fd, &group, err) == -1 ||
 	    write_copy(fd, name, value, group, err) == -1)
 		return error_prefix(err, "giving the key '%s' to %s", name, app);
 	return 0;
@@ -109,12 +118,11 @@ static int copy_to(const struct node *node, const char *app, const char *name,
 
 static int take_from(const struct node *node, const char *app, const char *name, struct error *err)
 {
-	struct error none = ERROR_INIT;
+	autofree char *path = xasprintf("data/%s/keys", app);
 	autoclose int fd = -1;
-	gid_t group;
 
-	if (open_copies(node, app, false, &fd, &group, &none) == -1)
-		return none.code == E_NOTFOUND ? 0 : (*err = none, -1);
+	if (fs_open_dir(node->fd, path, &fd, err) == -1) /* the app, or its data, is gone */
+		return err->code == E_NOTFOUND ? 0 : -1;
 	if (fs_unlink(fd, name, err) == -1)
 		return -1;
 	return fs_sync(fd, err);
