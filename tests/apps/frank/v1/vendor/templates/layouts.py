@@ -1,0 +1,2 @@
+def page(title, text):
+    return "%s: %s\n" % (title, text)
