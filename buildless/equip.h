@@ -13,6 +13,15 @@ MUST_CHECK int equip_check(const struct app *app, const struct appini *ini, stru
  * was given before stays as it is, and a push that is refused later leaves what it was given.
  * Called again it does nothing. */
 MUST_CHECK int equip_provide(const struct app *app, const struct appini *ini, struct error *err);
+/* Another name and password for what the app has; what runs keeps its own until equip_retire().
+ * E_REFUSED: the service has none. E_NOTFOUND: the app has no such service. */
+MUST_CHECK int equip_rotate(const struct app *app, const char *name, struct error *err);
+/* When nothing runs any more but the live release: passwords that were rotated, and that it does
+ * not use, are good no more. */
+MUST_CHECK int equip_retire(const struct app *app, struct error *err);
+/* Has the release a password that is good no more? E_REFUSED says what to do instead. */
+MUST_CHECK int equip_check_passwords(const struct app *app, unsigned release, const char *commit,
+				     const char *branch, struct error *err);
 /* Which of them are not given yet, for who wants to say so: adds their names. */
 MUST_CHECK int equip_missing(const struct app *app, const struct appini *ini, struct strv *names,
 			     struct error *err);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include "buildless/equip.h"
 #include "buildless/maintain.h"
 #include "buildless/processes.h"
 #include "buildless/report.h"
@@ -225,14 +226,17 @@ static int settle_beside_workers(struct app *app, struct repo *repo, struct erro
 
 int transaction_settle(struct app *app, struct repo *repo, struct error *err)
 {
+	struct error unreached = ERROR_INIT;
 	int64_t start = clock_ms();
 
 	if (transaction_recover(app, repo, false, err) == -1)
 		return -1;
 	if (!release_current(app))
 		return clean(app, err);
-	if (settle_beside_workers(app, repo, err) == -1 || drain(app, start, err) == -1 ||
-	    prune(app, repo, err) == -1 || pack_refs(app, repo, err) == -1)
+	if (settle_beside_workers(app, repo, err) == -1 || drain(app, start, err) == -1)
+		return -1;
+	try_to(equip_retire(app, &unreached), "services", &unreached);
+	if (prune(app, repo, err) == -1 || pack_refs(app, repo, err) == -1)
 		return -1;
 	return clean(app, err);
 }

@@ -3,6 +3,7 @@
 
 #include "buildless/config.h"
 #include "buildless/config_rules.h"
+#include "buildless/env.h"
 #include "buildless/equip.h"
 #include "buildless/report.h"
 #include "buildless/space.h"
@@ -255,6 +256,8 @@ static int stage_whole(struct app *app, struct repo *repo, const struct stage_or
 	if (!*reused)
 		*out = (struct release_info){0};
 	r = *reused ? stage_kept(app, repo, out, err) : stage_commit(app, repo, order, out, err);
+	if (r == 0 && !*reused)
+		env_report_changes(app, release_current(app), out->number);
 	took_us = account_close(&app->account, ACCOUNT_STAGED);
 	if (r == -1)
 		release_info_release(out);

@@ -3,6 +3,7 @@
 #include "buildless/check.h"
 #include "buildless/config.h"
 #include "buildless/config_rules.h"
+#include "buildless/equip.h"
 #include "buildless/report.h"
 #include "buildless/steps.h"
 
@@ -172,6 +173,8 @@ int transaction_activate_kept(struct app *app, struct repo *repo, unsigned relea
 	if (release_read(app, release, &r, err) == -1)
 		return -1;
 	if (r.staged && check_base(app, repo, &r, err) == -1)
+		return -1;
+	if (equip_check_passwords(app, release, r.commit, r.branch, err) == -1)
 		return -1;
 	if (ready_kept(app, repo, &r, err) == -1 || move_deploy_branch(app, repo, &r, err) == -1) {
 		transaction_abandon(app, release);

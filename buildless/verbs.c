@@ -1,6 +1,7 @@
 /* verbs.c - the verbs that change what is live. Their words go to stderr, like a push's. */
 #include "buildless/verbs.h"
 
+#include "buildless/equip.h"
 #include "buildless/report.h"
 #include "buildless/transaction.h"
 #include "buildless/verify.h"
@@ -145,6 +146,16 @@ static int report_current(struct verb_call *call, struct error *err)
 		return -1;
 	report_live(call->app, &live, false);
 	return 0;
+}
+
+/* The release that is live goes on with the password it has until it is drained. */
+int verb_rotate(struct verb_call *call, struct error *err)
+{
+	if (call->argc != 1)
+		return error_set(err, E_USAGE, "which service?");
+	if (recover_first(call, err) == -1 || equip_rotate(call->app, call->argv[0], err) == -1)
+		return -1;
+	return deploy_head(call, TRANSACTION_NEW, err);
 }
 
 int verb_redeploy(struct verb_call *call, struct error *err)

@@ -26,6 +26,8 @@ int verb_branch(struct verb_call *call, struct error *err);
 int verb_status(struct verb_call *call, struct error *err);
 int verb_releases(struct verb_call *call, struct error *err);
 int verb_logs(struct verb_call *call, struct error *err);
+int verb_env(struct verb_call *call, struct error *err);
+int verb_rotate(struct verb_call *call, struct error *err);
 int verb_verify(struct verb_call *call, struct error *err);
 int verb_why(struct verb_call *call, struct error *err);
 int verb_fsck(struct verb_call *call, struct error *err);

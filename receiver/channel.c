@@ -34,17 +34,19 @@ struct channel {
 /* One row is one request: what its words must be, and how long it may take. */
 struct question {
 	const char *name;
-	enum { RELEASE, WORKERS, TASK, LOCATION, SERVICE, PACKAGES } takes;
+	enum { RELEASE, WORKERS, TASK, LOCATION, SERVICE, GIVEN, PACKAGES } takes;
 	/* RELEASE: N; WORKERS: N WORD..., which silver-root checks: once begun it is done, whether
 	 * or not somebody waits for the answer; TASK: N WORD..., a command whose output goes to the
-	 * asker's pipe; SERVICE: NAME VALUE; PACKAGES: VERB NAME..., and a pipe as for TASK */
+	 * asker's pipe; SERVICE: NAME VALUE; GIVEN: NAME; PACKAGES: VERB NAME..., and a pipe as for
+	 * TASK */
 	bool drains; /* takes drain_ms more than ERRAND_MS */
 };
 
 static const struct question questions[] = {
 	{"start", RELEASE, false},     {"only", RELEASE, true},    {"stop", RELEASE, true},
 	{"locate", LOCATION, false},   {"task", TASK, false},      {"provision", SERVICE, false},
-	{"packages", PACKAGES, false}, {"workers", WORKERS, true},
+	{"packages", PACKAGES, false}, {"workers", WORKERS, true}, {"renew", GIVEN, false},
+	{"retire", GIVEN, false},
 };
 
 /* `force`: the node stops. */
@@ -129,6 +131,8 @@ static int check_request(const struct channel *c, const struct question *q,
 				 q->name);
 	if (q->takes == SERVICE)
 		return check_service(m, err);
+	if (q->takes == GIVEN)
+		return name_check_service(m->word[1], err);
 	if (q->takes == PACKAGES)
 		return check_packages(m, err);
 	if (q->takes == LOCATION)
@@ -145,7 +149,7 @@ static int start_root(struct channel *c, const struct question *q, const struct 
 	struct errand_order order = {
 		.program = "silver-root",
 		.output_fd = -1,
-		.deadline_ms = q->takes == SERVICE
+		.deadline_ms = q->takes == SERVICE || q->takes == GIVEN
 				       ? SERVER_MS
 				       : ERRAND_MS + (q->drains ? c->node->drain_ms : 0)};
 

@@ -24,6 +24,10 @@ static const struct command commands[] = {
 	 "compare the live files, or all, with their commits, and mend them", ROLE_DEPLOY,
 	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, "--release= --all --repair --json",
 	 0},
+	{"env", "APP [--values]", "names in the live environment; --values, for admins: all of it",
+	 ROLE_READ, NEED_APP, "silver-deploy", AS_OWNER, "--values", 0},
+	{"rotate", "APP SERVICE", "another password for a service, in a new release", ROLE_DEPLOY,
+	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 1},
 	{"branch", "APP [NAME]", "show or set the branch that a push deploys", ROLE_DEPLOY,
 	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 1},
 	{"config set", "APP NAME=VALUE... | APP NAME < VALUE | APP < FILE",
@@ -376,6 +380,11 @@ int request_allow(const struct request *r, const struct user *user, bool local, 
 				 "%s may not %s: it needs the role '%s', and yours is '%s'",
 				 user->name, (c->flags & HIDDEN) ? c->help : c->name,
 				 role_name(c->role), role_name(user->role));
+	if (request_has(r, "--values") && user->role < ROLE_ADMIN)
+		return error_set(err, E_DENIED,
+				 "%s may not see values: it needs the role 'admin', and yours is "
+				 "'%s'; names are shown without --values",
+				 user->name, role_name(user->role));
 	if (r->app[0] && !user_sees(user, r->app))
 		return error_set(err, E_NOTFOUND, "no app '%s'", r->app);
 	return 0;

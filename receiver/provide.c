@@ -164,6 +164,60 @@ int provide_service(const struct node *node, const char *app, const char *name, 
 	return write_record(app_fd, service, &given, err);
 }
 
+/* What the app has of a service, or E_NOTFOUND. */
+static int open_given(const struct node *node, const char *app, const char *name, int *app_fd,
+		      const struct service **service, struct service_record *has, struct error *err)
+{
+	if (name_check_app(app, err) == -1 || name_check_service(name, err) == -1 ||
+	    node_open_app(node, app, app_fd, err) == -1)
+		return -1;
+	*service = service_named(name);
+	if (*service && service_record_read(*app_fd, (*service)->record, has, err) == -1)
+		return -1;
+	if (!*service || !has->value)
+		return error_set(err, E_NOTFOUND, "%s has no service '%s'", app, name);
+	return ensure_server(node, *service, err);
+}
+
+/* The mark comes first: whatever is stopped behind it, somebody looks which of the two is used. */
+int provide_rotate(const struct node *node, const char *app, const char *name, struct error *err)
+{
+	autorecord struct service_record has = {NULL, STRV_INIT}, given = {NULL, STRV_INIT};
+	const struct service *service = NULL;
+	autoclose int app_fd = -1, fd = -1;
+	autofree char *mark = NULL;
+
+	if (open_given(node, app, name, &app_fd, &service, &has, err) == -1 ||
+	    open_records(app_fd, &fd, err) == -1)
+		return -1;
+	mark = xasprintf(SERVICE_OLD_MARK, service->record);
+	if (fs_exists(fd, mark))
+		return error_set(err, E_BUSY,
+				 "its password was rotated a moment ago, and the one before is "
+				 "still in use; try again");
+	if (service->of_runner)
+		return error_set(err, E_REFUSED, "'%s' has no password", name);
+	if (fs_replace_file(fd, mark, "", 0, 0640, err) == -1 ||
+	    call_service(node, "rotate", app, service, &has, &given, err) == -1)
+		return -1;
+	return write_record(app_fd, service, &given, err);
+}
+
+int provide_retire(const struct node *node, const char *app, const char *name, struct error *err)
+{
+	autorecord struct service_record has = {NULL, STRV_INIT};
+	const struct service *service = NULL;
+	autoclose int app_fd = -1, fd = -1;
+	autofree char *mark = NULL;
+
+	if (open_given(node, app, name, &app_fd, &service, &has, err) == -1 ||
+	    open_records(app_fd, &fd, err) == -1 ||
+	    call_service(node, "retire", app, service, &has, NULL, err) == -1)
+		return -1;
+	mark = xasprintf(SERVICE_OLD_MARK, service->record);
+	return fs_unlink(fd, mark, err) == -1 ? -1 : fs_sync(fd, err);
+}
+
 static int remove_one(const struct node *node, const char *app, int app_fd, const char *record,
 		      struct error *err)
 {

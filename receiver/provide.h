@@ -10,6 +10,12 @@
  * the node cannot give it. */
 MUST_CHECK int provide_service(const struct node *node, const char *app, const char *name,
 			       const char *value, struct error *err);
+/* The app's record has another password, and the one before works on until provide_retire().
+ * E_NOTFOUND: the app has no such service. E_REFUSED: it has no password. */
+MUST_CHECK int provide_rotate(const struct node *node, const char *app, const char *name,
+			      struct error *err);
+MUST_CHECK int provide_retire(const struct node *node, const char *app, const char *name,
+			      struct error *err);
 /* The app's databases and roles are gone. app_dir is its directory below apps/, whatever it is
  * called by now. */
 MUST_CHECK int provide_remove_all(const struct node *node, const char *app, const char *app_dir,

@@ -203,6 +203,16 @@ static int verb_provision(const struct node *node, const struct words *w, struct
 	return provide_service(node, w->v[0], w->v[1], w->v[2], err);
 }
 
+static int verb_renew(const struct node *node, const struct words *w, struct error *err)
+{
+	return provide_rotate(node, w->v[0], w->v[1], err);
+}
+
+static int verb_retire(const struct node *node, const struct words *w, struct error *err)
+{
+	return provide_retire(node, w->v[0], w->v[1], err);
+}
+
 static int verb_user(const struct node *node, const struct words *w, struct error *err)
 {
 	return users_verb(node, w->v, w->n, STDIN_FILENO, stdout, err);
@@ -343,6 +353,8 @@ static const struct verb verbs[] = {
 	{"location list", "APP [--json]", 1, 2, verb_location_list},
 	{"access", "APP [-f] [-n LINES]", 1, 5, verb_access},
 	{"rotate", "", 0, 0, verb_rotate},
+	{"renew", "APP SERVICE", 2, 2, verb_renew},
+	{"retire", "APP SERVICE", 2, 2, verb_retire},
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
 	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
 	{"packages", "simulate|install PACKAGE...", 2, 300, verb_packages},

@@ -161,3 +161,13 @@ int ask_provision(const char *service, const char *value, struct error *err)
 		return error_prefix(err, "asking silverd for the service");
 	return wait_for_answer(fd, "provide", service, err);
 }
+
+int ask_rotate(const char *service, struct error *err)
+{
+	return ask("renew", service, err);
+}
+
+int ask_retire(const char *service, struct error *err)
+{
+	return ask("retire", service, err);
+}

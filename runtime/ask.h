@@ -32,3 +32,6 @@ MUST_CHECK int ask_locate(const char *host, struct error *err); /* E_REFUSED: an
 /* The app has the service on return, and its record is on disk. E_REFUSED: the node cannot give it,
  * or the value is wrong. May take minutes when a server is made. */
 MUST_CHECK int ask_provision(const char *service, const char *value, struct error *err);
+/* Another password for a service; the one that runs use is good until ask_retire(). */
+MUST_CHECK int ask_rotate(const char *service, struct error *err);
+MUST_CHECK int ask_retire(const char *service, struct error *err);

@@ -17,7 +17,7 @@
 #define APPEAR_MS      10000 /* until a supervisor must be there */
 #define FRONT_MS       15000
 #define STOP_KILL_MS   5000  /* at the end of the node */
-#define SERVER_KILL_MS 60000 /* a server of the node's own writes what it has to the disk */
+#define SERVER_KILL_MS 30000 /* a server of the node's own writes what it has to the disk */
 #define LINGER_MS      3000  /* for finish and the logger, after the process is gone */
 #define POLL_MS        3
 #define SERVICES_MAX   "4000" /* s6-svscan's table */

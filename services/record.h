@@ -8,6 +8,9 @@
 #pragma once
 #include "common/mem.h"
 
+/* Beside it while a password that was rotated is still good: "NAME.old", a file without content. */
+#define SERVICE_OLD_MARK "%s.old"
+
 struct service_record {
 	char *value; /* NULL: there is no record */
 	struct strv env;

@@ -62,6 +62,11 @@ ok 'a second push keeps it all' push
 ok '   asks nobody' must_fail said provided
 ok '   the same password' equal "$(env_of my-shop CONFIG_MYSQL_PASSWORD)" "$password"
 
+ok 'rotate: another password in a new release' silver rotate my-shop mysql
+ok '   leads to the same database' equal "$(sql my-shop 'SELECT HEX(text) FROM notes')" C3A9
+ok '   by another account' equal "$(sql my-shop 'SELECT SUBSTRING_INDEX(CURRENT_USER, CHAR(64), 1)')" my_shop-2
+ok '   the old account is shut' wait_until 60 must_fail sql my-shop 'SELECT 1' my_shop "$password"
+
 ok 'the node ends, with its server' stop_silverd
 ok '   nothing is left running' wait_until 60 nothing_runs
 start_silverd

@@ -109,6 +109,15 @@ ok '   and so is a value that is none' said "app\.ini:4: service\.files: it take
 ok '   nothing was made for it' test ! -e "$STATE/apps/bad/services"
 
 APP=blog
+ok 'rotate: another password in a new release' silver rotate blog postgis
+ok '   leads to the same database' equal "$(sql blog 'SELECT text FROM notes')" v
+ok '   by another login' equal "$(sql blog 'SELECT session_user')" blog-2
+ok '   what it makes belongs to the same role' \
+	equal "$(sql blog "CREATE TABLE t (); SELECT tableowner FROM pg_tables WHERE tablename = 't'" | tail -n 1)" blog
+ok '   the old login is shut' wait_until 60 must_fail sql blog 'SELECT 1' blog "$password"
+ok '   and a third one' wait_until 60 silver rotate blog postgresql
+ok '   as the first' equal "$(sql blog 'SELECT session_user, text FROM notes')" 'blog|v'
+
 ok 'the node ends, with its server' stop_silverd
 ok '   nothing is left running' wait_until 30 nothing_runs
 start_silverd

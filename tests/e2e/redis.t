@@ -66,7 +66,33 @@ ok '   a script may not either' answers "NOPERM\|can't access" shop eval "return
 ok '   its own prefix is its own' answers '^OK$' shop set shop:a two
 ok '   the first has what it had' answers '^one$' blog get blog:a
 
+ok '43 the push said which names are new' said 'environment: new CONFIG_REDIS_HOST CONFIG_REDIS_PASSWORD '
+
 APP=blog REPO=$TMP/work/blog
+names_only() {
+	verb env blog >"$TMP/names" && grep -qx CONFIG_REDIS_PASSWORD "$TMP/names" && ! grep -q = "$TMP/names"
+}
+ok 'silver env prints names' names_only
+new_key dev && add_user dev --role deploy >/dev/null
+KEY=dev
+ok '   values not for everybody' exits 5 verb env blog --values
+KEY='admin'
+has_value() {
+	verb env blog --values | grep -qx "CONFIG_REDIS_PASSWORD=$password"
+}
+ok '   but for admins' has_value
+old_goes() {
+	redis-cli --no-auth-warning -u "redis://blog:$password@127.0.0.1:$(cat "$STATE/services/redis/port")/0" get blog:a | grep -qx one
+}
+ok 'rotate gives another password in a new release' verb rotate blog redis
+ok '   which leads to the same data' answers '^one$' blog get blog:a
+ok '   it is another' test "$(env_of blog CONFIG_REDIS_PASSWORD)" != "$password"
+ok '   the old one is shut when the old release is gone' wait_until 60 must_fail old_goes
+ok '   a release that has it is not rolled back to' must_fail verb rollback blog
+ok '   and again' wait_until 60 verb rotate blog redis
+ok '   the same data' answers '^one$' blog get blog:a
+ok '   a service that it has not' exits 4 verb rotate blog mysql
+password=$(env_of blog CONFIG_REDIS_PASSWORD)
 commit_app 2 'service.redis ='
 ok 'a second push asks nobody' push
 ok '   indeed' must_fail said provided
