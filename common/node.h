@@ -45,8 +45,8 @@ struct node {
 				     for */
 		int lists_ms;     /* 600 000: an unknown name has older lists fetched anew */
 	} packages;               /* section [packages] */
-	unsigned app_tasks;      /* 512: processes and threads of an app that asks for no number */
-	unsigned max_app_tasks;  /* 4096: the most that one may ask for */
+	unsigned app_tasks;       /* 512: processes and threads of an app that asks for no number */
+	unsigned max_app_tasks;   /* 4096: the most that one may ask for */
 	uint64_t max_app_memory_bytes; /* 0: none; the most for each process of an app */
 	unsigned max_app_timeout_s;    /* 86 400: the most for one request */
 };
