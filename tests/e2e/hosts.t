@@ -97,7 +97,7 @@ ok '50 a push that all refuse'                    exits 1 dev push
 ok '  nobody flipped'                             live_are HEAD~1 HEAD~1 HEAD~1
 ok '  the reason is told'                         says '/missing'
 git -C "$REPO" reset -q --hard HEAD~1
-printf 'max_push_bytes = 2000000\n' >>"$TMP/node3/node.ini"
+sed -i 's/^\[node\]$/&\nmax_push_bytes = 2000000/' "$TMP/node3/node.ini"
 stop_node 3
 start_node 3
 commit_app 5
