@@ -179,7 +179,8 @@ install: all
 	install -m 644 runtime/python/silversupport/*.py $(DESTDIR)$(SHAREDIR)/python/silversupport/
 	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
 	install -m 644 $(B)/app.ini.5 $(DESTDIR)$(MANDIR)/man5/
-	install -d $(DESTDIR)$(UNITDIR)
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SHAREDIR)/node
+	install -m 644 cli/node/setup-node $(DESTDIR)$(SHAREDIR)/node/
 	for unit in packaging/*.service; do sed -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $$unit \
 		>$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
 

@@ -30,6 +30,14 @@ static const struct local_command commands[] = {
 	{"doctor", "[--json]", "what is wrong here, and what mends it", "--json", 0, 0, cmd_doctor},
 	{"completion", "bash | zsh | fish", "what a shell completes; for its start-up file", NULL,
 	 1, 64, cmd_completion},
+	{"setup-node",
+	 "HOST [--deb FILE] [--key FILE] [--user NAME] [--ssh A:P] [--http A:P] [--domain D]",
+	 "make a machine a node, or bring a node to this version, by its own ssh",
+	 "--deb= --key= --user= --ssh= --http= --domain=", 1, 1, cmd_setup_node},
+	{"node-status", "HOST", "what a node runs, and whether it is behind", "", 1, 1,
+	 cmd_node_status},
+	{"uninstall", "HOST --yes", "remove silver from a node; its applications' data stay",
+	 "--yes", 1, 1, cmd_uninstall},
 };
 
 const struct local_command *local_command_at(size_t i)

@@ -48,3 +48,6 @@ int cmd_diff(struct call *call, struct error *err);
 int cmd_vendor(struct call *call, struct error *err);
 int cmd_doctor(struct call *call, struct error *err);
 int cmd_completion(struct call *call, struct error *err);
+int cmd_setup_node(struct call *call, struct error *err);
+int cmd_node_status(struct call *call, struct error *err);
+int cmd_uninstall(struct call *call, struct error *err);

@@ -400,7 +400,8 @@ int startup_make(const struct startup_options *options, struct error *err)
 	int r = take_directory(&s, options, &dir_fd, err);
 
 	if (r == 0 && (node_open(&s.node, options->dir, err) == -1 ||
-		       make_node(&s.node, err) == -1 || read_host_key(&s, err) == -1))
+		       make_node(&s.node, err) == -1 || read_host_key(&s, err) == -1 ||
+		       fs_ensure_dir(s.node.fd, "users", 0700, NULL, err) == -1))
 		r = -1;
 	if (r == -1 && err->code == E_BUSY)
 		r = 0;
