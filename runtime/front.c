@@ -390,22 +390,27 @@ int front_wait(const struct node *node, int timeout_ms, struct error *err)
 	return silent_error(node, timeout_ms, err);
 }
 
-/* The parent of a process: the second word behind its name in /proc/PID/stat; 0: it is gone. */
+/* /proc/PID/NAME, "" where it is gone. */
+static void read_proc(const char *pid, const char *name, struct strbuf *out)
+{
+	autofree char *path = xasprintf("%s/%s", pid, name);
+	struct error none = ERROR_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(AT_FDCWD, "/proc", &fd, &none) == -1 ||
+	    fs_read_file(fd, path, 65536, out, &none) == -1)
+		strbuf_reset(out);
+}
+
+/* The second word behind the name of a process; 0: it is gone. */
 static uint64_t parent_of(const char *pid)
 {
-	autofree char *path = xasprintf("/proc/%s/stat", pid);
-	autofile FILE *file = fopen(path, "re");
-	char line[512] = "";
+	autostrbuf struct strbuf stat = STRBUF_INIT;
 	const char *end;
-	uint64_t parent = 0;
 
-	if (!file || !fgets(line, sizeof(line), file))
-		return 0;
-	end = strrchr(line, ')');
-	if (!end || strlen(end) < 5)
-		return 0;
-	parent = strtoull(end + 4, NULL, 10);
-	return parent;
+	read_proc(pid, "stat", &stat);
+	end = strrchr(strbuf_str(&stat), ')');
+	return end && strlen(end) > 4 ? strtoull(end + 4, NULL, 10) : 0;
 }
 
 void front_workers(const struct node *node, struct strv *pids)
@@ -428,11 +433,10 @@ void front_workers(const struct node *node, struct strv *pids)
  * accepted its last connection. */
 static bool is_retired(const char *pid)
 {
-	autofree char *path = xasprintf("/proc/%s/cmdline", pid);
-	autofile FILE *file = fopen(path, "re");
-	char line[256] = "";
+	autostrbuf struct strbuf name = STRBUF_INIT;
 
-	return !file || !fgets(line, sizeof(line), file) || strstr(line, "shutting down");
+	read_proc(pid, "cmdline", &name);
+	return name.len == 0 || strstr(strbuf_str(&name), "shutting down");
 }
 
 void front_await_end(const struct strv *pids, int timeout_ms)

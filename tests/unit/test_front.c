@@ -591,6 +591,22 @@ static void the_same_configuration_is_not_written_again(void **state)
 	assert_true(changed);
 }
 
+static void workers_of_before_a_reload_are_waited_for(void **state)
+{
+	autostrv struct strv before = STRV_INIT;
+	struct front *f = *state;
+	int64_t begun;
+
+	write_config(f);
+	start_nginx(f);
+	front_workers(&f->node, &before);
+	assert_true(before.n > 0);
+	assert_int_equal(kill(f->nginx, SIGHUP), 0);
+	begun = clock_ms();
+	front_await_end(&before, 600000);
+	assert_true(clock_ms() - begun < 600000);
+}
+
 static void a_bad_address_changes_nothing(void **state)
 {
 	static const char *const bad[] = {"127.0.0.1",       "localhost:80",    "127.0.0.1:0",
@@ -641,6 +657,7 @@ int main(void)
 		TEST(the_most_specific_location_counts),
 		TEST(an_alias_redirects_and_a_disabled_app_is_closed),
 		TEST(the_same_configuration_is_not_written_again),
+		TEST(workers_of_before_a_reload_are_waited_for),
 		TEST(a_bad_address_changes_nothing),
 		TEST(silence_of_nginx_is_told),
 	};

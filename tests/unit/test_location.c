@@ -88,8 +88,7 @@ static void a_location_is_a_host_a_suffix_or_all_with_a_path_or_without(void **s
 		"-a",
 		"..a",
 		"a/$x",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa."
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"a/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
 	};
 
 	(void)state;
