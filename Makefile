@@ -64,7 +64,7 @@ LIB_SERVICES  = $(call archive,services) $(LIB_COMMON)
 LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES) $(call pc,libgit2 libdeflate)
 LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_SERVICES)
-PC_SERVICES   = $(call pc,libpq libmariadb hiredis sqlite3)
+PC_SERVICES   = $(call pc,libpq libmariadb hiredis sqlite3 libarchive)
 
 PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver-packages silver
 BINARIES = $(PROGRAMS:%=$(B)/%)

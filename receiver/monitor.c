@@ -286,24 +286,46 @@ static int help(struct client *c, struct error *err)
 	return tell(c, strbuf_str(&text), err);
 }
 
-/* What `destroy` would take away, and how to say that it is meant. */
-static int ask_to_confirm(const struct client *c, struct error *err)
+/* What a verb would take away; the caller frees. */
+static char *loss_of(const struct client *c)
 {
 	const struct node *node = c->m->node;
-	const char *app = c->asked.request.app;
+	const char *app = c->asked.request.app, *verb = c->asked.request.command->name;
 	autofree char *path = xasprintf("apps/%s/releases", app);
 	autostrv struct strv releases = STRV_INIT;
 	autoclose int fd = -1;
 	struct error ignored = ERROR_INIT;
 
+	if (!strcmp(verb, "restore"))
+		return xstrdup("would stop its processes for a while, and put the data of the "
+			       "backup in place of what it has");
+	if (!strcmp(verb, "clear"))
+		return xstrdup("would stop its processes for a while, and remove the data of its "
+			       "services for ever");
 	if (fs_open_dir(node->fd, path, &fd, &ignored) == 0 && fs_list(fd, &releases, &ignored))
 		releases.n = 0;
+	return xasprintf("would end its processes and remove its repository, %zu releases, its "
+			 "locations, its logs, and its data below %s/data/%s",
+			 releases.n, node->dir, app);
+}
+
+/* What would be lost, and how to say that it is meant. */
+static int ask_to_confirm(const struct client *c, struct error *err)
+{
+	const struct request *r = &c->asked.request;
+	autofree char *loss = loss_of(c);
+	autostrbuf struct strbuf words = STRBUF_INIT;
+
+	for (size_t i = 0; i < r->words.n; i++) {
+		strbuf_addch(&words, ' ');
+		name_add_printable(&words, r->words.v[i], strlen(r->words.v[i]));
+	}
 	return error_set(err, E_REFUSED,
-			 "nothing was changed: 'destroy %s' would end its processes and remove its "
-			 "repository, %zu releases, its locations, its logs, and its data below "
-			 "%s/data/%s\nif that is meant: silver %s%s destroy %s --yes",
-			 app, releases.n, node->dir, app, c->local ? "--dir " : "--node ",
-			 c->local ? node->dir : "HOST:PORT", app);
+			 "nothing was changed: '%s %s' %s\nif that is meant: silver %s%s %s %s%s "
+			 "--yes",
+			 r->command->name, r->app, loss, c->local ? "--dir " : "--node ",
+			 c->local ? c->m->node->dir : "HOST:PORT", r->command->name, r->app,
+			 strbuf_str(&words));
 }
 
 static int do_asked(struct client *c, struct error *err)

@@ -97,6 +97,8 @@ static int start_service(const struct node *node, const struct own_server_call *
 				 .in = call->in,
 				 .out = out,
 				 .err = said,
+				 .fds = call->fds,
+				 .n_fds = call->n_fds,
 				 .drop = geteuid() == 0,
 				 .uid = call->user.uid,
 				 .gid = call->user.gid};

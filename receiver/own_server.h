@@ -4,6 +4,7 @@
  * One at a time makes a server, under the lock DIR/services/lock. What has a `command` is whole;
  * what has none is made anew. */
 #pragma once
+#include "common/proc.h"
 #include "runtime/runner.h"
 #include "runtime/server.h"
 
@@ -24,6 +25,8 @@ struct own_server_call {
 	const struct strv *env; /* beside PATH and LANG; NULL: none */
 	int in;                 /* -1: nothing */
 	struct strbuf *answer;  /* what it writes to standard output; NULL: not taken */
+	const struct proc_fd *fds;
+	size_t n_fds;
 	int timeout_ms;
 };
 /* `silver-service --dir DIR WORD...`. Its error is what it says. */

@@ -62,26 +62,36 @@ static int make_input(const struct service_record *has, int *out, struct error *
 	return 0;
 }
 
-/* silver-service VERB APP NAME: told what the app has, its answer is the record. */
+/* silver-service VERB APP NAME: told what the app has. The rest of *call is the caller's. */
+static int call_service_with(const struct node *node, const char *verb, const char *app,
+			     const struct service *service, const struct service_record *has,
+			     struct own_server_call *call, struct error *err)
+{
+	autosettings struct service_settings settings = {0};
+	autostrv struct strv env = STRV_INIT;
+	autoclose int in = -1;
+	const char *const words[] = {verb, app, service->name, NULL};
+
+	if (service_settings_read(node, service->record, &settings, err) == -1 ||
+	    read_password(&settings, &env, err) == -1 ||
+	    find_user(node, app, service, &settings, &call->user, err) == -1 ||
+	    make_input(has, &in, err) == -1)
+		return -1;
+	call->words = words;
+	call->env = &env;
+	call->in = in;
+	return own_server_call(node, call, err);
+}
+
+/* Its answer is the record. */
 static int call_service(const struct node *node, const char *verb, const char *app,
 			const struct service *service, const struct service_record *has,
 			struct service_record *given, struct error *err)
 {
-	autosettings struct service_settings settings = {0};
-	autostrv struct strv env = STRV_INIT;
 	autostrbuf struct strbuf answer = STRBUF_INIT;
-	autoclose int in = -1;
-	const char *const words[] = {verb, app, service->name, NULL};
-	struct own_server_call call = {.words = words, .env = &env, .answer = &answer};
+	struct own_server_call call = {.answer = &answer, .timeout_ms = CALL_MS};
 
-	if (service_settings_read(node, service->record, &settings, err) == -1 ||
-	    read_password(&settings, &env, err) == -1 ||
-	    find_user(node, app, service, &settings, &call.user, err) == -1 ||
-	    make_input(has, &in, err) == -1)
-		return -1;
-	call.in = in;
-	call.timeout_ms = CALL_MS;
-	if (own_server_call(node, &call, err) == -1)
+	if (call_service_with(node, verb, app, service, has, &call, err) == -1)
 		return -1;
 	return given ? service_record_parse(given, strbuf_str(&answer), answer.len, err) : 0;
 }
@@ -248,4 +258,23 @@ int provide_remove_all(const struct node *node, const char *app, const char *app
 		if (remove_one(node, app, app_fd, records.v[i], err) == -1)
 			return error_prefix(err, "removing the service '%s'", records.v[i]);
 	return 0;
+}
+
+int provide_data(const struct node *node, const char *app, const struct service *service,
+		 const char *verb, int fd, struct strbuf *answer, struct error *err)
+{
+	autorecord struct service_record has = {NULL, STRV_INIT};
+	const struct proc_fd fds[] = {{fd, 3}};
+	struct own_server_call call = {
+		.answer = answer, .fds = fds, .n_fds = fd != -1, .timeout_ms = -1};
+	autoclose int app_fd = -1;
+
+	if (node_open_app(node, app, &app_fd, err) == -1 ||
+	    service_record_read(app_fd, service->record, &has, err) == -1)
+		return -1;
+	if (!has.value)
+		return error_set(err, E_REFUSED, "'%s' has no service '%s'", app, service->record);
+	if (ensure_server(node, service, err) == -1)
+		return -1;
+	return call_service_with(node, verb, app, service, &has, &call, err);
 }

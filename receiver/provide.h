@@ -6,6 +6,9 @@
 #pragma once
 #include "common/node.h"
 
+struct service;
+struct strbuf;
+
 /* The app has the service when it returns. E_REFUSED: there is none such, its value is wrong, or
  * the node cannot give it. */
 MUST_CHECK int provide_service(const struct node *node, const char *app, const char *name,
@@ -20,3 +23,7 @@ MUST_CHECK int provide_retire(const struct node *node, const char *app, const ch
  * called by now. */
 MUST_CHECK int provide_remove_all(const struct node *node, const char *app, const char *app_dir,
 				  struct error *err);
+/* Has silver-service do `verb` (backup, restore, clear, status) with the data that the app has of
+ * the service; the dump is `fd` (-1: none). Takes as long as it takes. *answer may be NULL. */
+MUST_CHECK int provide_data(const struct node *node, const char *app, const struct service *service,
+			    const char *verb, int fd, struct strbuf *answer, struct error *err);

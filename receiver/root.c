@@ -12,6 +12,7 @@
 #include "common/names.h"
 #include "common/node.h"
 #include "receiver/access.h"
+#include "receiver/backup.h"
 #include "receiver/destroy.h"
 #include "receiver/fsck_node.h"
 #include "receiver/keys.h"
@@ -332,6 +333,31 @@ static int verb_key_list(const struct node *node, const struct words *w, struct 
 	return keys_list(node, w->n == 1, err);
 }
 
+static int verb_backup(const struct node *node, const struct words *w, struct error *err)
+{
+	const char *name = w->n > 1 ? w->v[1] : NULL;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (name && strcmp(name, "--list") == 0)
+		return backup_list(node, w->v[0], err);
+	if (backup_take(node, w->v[0], name, err) == -1)
+		return error_prefix(err, "no backup was made");
+	return 0;
+}
+
+/* Who asked may have gone: what has begun is ended. */
+static int verb_restore(const struct node *node, const struct words *w, struct error *err)
+{
+	signal(SIGPIPE, SIG_IGN);
+	return backup_restore(node, w->v[0], w->v[1], err);
+}
+
+static int verb_clear(const struct node *node, const struct words *w, struct error *err)
+{
+	signal(SIGPIPE, SIG_IGN);
+	return backup_clear(node, w->v[0], w->n > 1 ? w->v[1] : NULL, err);
+}
+
 struct verb {
 	const char *name, *usage;
 	size_t min, max; /* words behind it */
@@ -355,6 +381,9 @@ static const struct verb verbs[] = {
 	{"rotate", "", 0, 0, verb_rotate},
 	{"renew", "APP SERVICE", 2, 2, verb_renew},
 	{"retire", "APP SERVICE", 2, 2, verb_retire},
+	{"backup", "APP [NAME | - | --list]", 1, 2, verb_backup},
+	{"restore", "APP NAME|-", 2, 2, verb_restore},
+	{"clear", "APP [SERVICE]", 1, 2, verb_clear},
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
 	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
 	{"packages", "simulate|install PACKAGE...", 2, 300, verb_packages},

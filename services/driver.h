@@ -50,6 +50,10 @@ extern const struct service_driver postgresql_driver, mysql_driver, sqlite_drive
 
 /* 32 hex digits that nobody can guess. The caller frees. */
 char *service_new_password(void);
+/* Runs argv[0], an absolute path, to its end, with nothing in its environment but *env and the
+ * machine's PATH and language. in, out: -1 is nothing. An error has the end of what it said. */
+MUST_CHECK int service_program(const struct strv *argv, const struct strv *env, int in, int out,
+			       struct error *err);
 /* As part of a URL: all but unreserved characters and '/' as %XX. The caller frees. */
 char *service_url_quoted(const char *text);
 /* The app's name as the name of a database or role: with '_' for '-'; one that a server keeps for

@@ -6,13 +6,22 @@
  * Passwords go to the server as SCRAM verifiers: they appear in none of its logs. */
 #include "services/driver.h"
 
+#include <errno.h>
 #include <libpq-fe.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "common/fs.h"
+#include "common/log.h"
 #include "services/server.h"
 
 #define ADMIN     "silver-admin"
 #define SECOND    "-2"
 #define PORT      "5432"
 #define CONNECT_S "10"
+#define PROGRAMS  "/usr/lib/postgresql"
+#define LIST_MAX  (64 << 20)
+
+enum { VERSIONS_AHEAD = 20 };
 
 static void autopg_close(PGconn **conn)
 {
@@ -167,6 +176,17 @@ static int shut_others_out(const struct service_call *call, PGconn *conn, const 
 	return run(conn, err, "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC");
 }
 
+static int make_database(const struct service_call *call, PGconn *conn, const char *db,
+			 const char *owner, struct error *err)
+{
+	/* who is no superuser may only give away to a role that it is a member of */
+	if (call->admin && run(conn, err, "GRANT \"%s\" TO CURRENT_USER", owner) == -1)
+		return -1;
+	return run(conn, err,
+		   "CREATE DATABASE \"%s\" OWNER \"%s\" TEMPLATE template0 ENCODING 'UTF8'", db,
+		   owner);
+}
+
 static int ensure_database(const struct service_call *call, PGconn *conn, const char *db,
 			   struct error *err)
 {
@@ -179,15 +199,8 @@ static int ensure_database(const struct service_call *call, PGconn *conn, const 
 		return error_set(err, E_REFUSED,
 				 "the server has a database '%s', which belongs to '%s'", db,
 				 owner);
-	if (!owner) {
-		/* who is no superuser may only give away to a role that it is a member of */
-		if (call->admin && run(conn, err, "GRANT \"%s\" TO CURRENT_USER", db) == -1)
-			return -1;
-		if (run(conn, err,
-			"CREATE DATABASE \"%s\" OWNER \"%s\" TEMPLATE template0 ENCODING 'UTF8'",
-			db, db) == -1)
-			return -1;
-	}
+	if (!owner && make_database(call, conn, db, db, err) == -1)
+		return -1;
 	return shut_others_out(call, conn, db, err);
 }
 
@@ -402,6 +415,161 @@ static int clear(const struct service_call *call, struct error *err)
 	return strcmp(call->has.value, "postgis") == 0 ? add_postgis(call, db, err) : 0;
 }
 
+/* Backup and restore: the server's own programs, as the app itself. */
+
+/* The oldest that knows this server. The caller frees. */
+static char *program_for(PGconn *conn, const char *name, struct error *err)
+{
+	int version = PQserverVersion(conn) / 10000;
+
+	for (int v = version; v < version + VERSIONS_AHEAD; v++) {
+		autofree char *path = xasprintf(PROGRAMS "/%d/bin/%s", v, name);
+
+		if (access(path, X_OK) == 0)
+			return steal_ptr(&path);
+	}
+	error_set(err, E_REFUSED,
+		  "there is no '%s' for PostgreSQL %d: `apt install postgresql-client`", name,
+		  version);
+	return NULL;
+}
+
+/* How a program of libpq finds the app's database: nothing of it stands in its arguments. */
+static int client_env(const struct service_call *call, const char *db, struct strv *env,
+		      struct error *err)
+{
+	static const char *const names[][2] = {{"host", "PGHOST"},
+					       {"port", "PGPORT"},
+					       {"user", "PGUSER"},
+					       {"password", "PGPASSWORD"},
+					       {"sslmode", "PGSSLMODE"},
+					       {"hostaddr", "PGHOSTADDR"},
+					       {"sslrootcert", "PGSSLROOTCERT"},
+					       {"target_session_attrs", "PGTARGETSESSIONATTRS"}};
+	const char *url = service_env_get(&call->has.env, "CONFIG_PG_SQLALCHEMY");
+	PQconninfoOption *all = url ? PQconninfoParse(url, NULL) : NULL;
+
+	if (!all)
+		return error_set(err, E_SYSTEM, "the app's record has no address of its database");
+	for (PQconninfoOption *o = all; o->keyword; o++)
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+			if (o->val && *o->val && strcmp(o->keyword, names[i][0]) == 0)
+				strv_addf(env, "%s=%s", names[i][1], o->val);
+	PQconninfoFree(all);
+	strv_addf(env, "PGDATABASE=%s", db);
+	return 0;
+}
+
+/* Not compressed: the archive is. */
+static int backup(const struct service_call *call, int fd, struct error *err)
+{
+	autofree char *db = database_of(call), *program = NULL;
+	autostrv struct strv argv = STRV_INIT, env = STRV_INIT;
+	autoconn PGconn *conn = NULL;
+
+	if (open_server(call, NULL, &conn, err) == -1 ||
+	    !(program = program_for(conn, "pg_dump", err)) || client_env(call, db, &env, err) == -1)
+		return -1;
+	strv_add(&argv, program);
+	strv_add(&argv, "--format=custom");
+	strv_add(&argv, "--compress=0");
+	strv_add(&argv, "--no-password");
+	return service_program(&argv, &env, -1, fd, err);
+}
+
+/* The list of what is in the dump, without the extensions: they are the administrator's, and are
+ * there. */
+static int read_list(const char *program, int dump_fd, const struct strv *env, int *out,
+		     struct error *err)
+{
+	autostrv struct strv argv = STRV_INIT;
+	autostrbuf struct strbuf text = STRBUF_INIT, kept = STRBUF_INIT;
+	autoclose int fd = memfd_create("list", MFD_CLOEXEC), list = -1;
+
+	strv_add(&argv, program);
+	strv_add(&argv, "--list");
+	if (fd == -1 || (list = memfd_create("kept", MFD_CLOEXEC)) == -1)
+		return error_sys(err, errno, "cannot make a file in memory");
+	if (service_program(&argv, env, dump_fd, fd, err) == -1)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) == -1 || lseek(dump_fd, 0, SEEK_SET) == -1)
+		return error_sys(err, errno, "cannot read the list");
+	if (strbuf_read_fd(&text, fd, LIST_MAX, err) == -1)
+		return -1;
+	for (const char *line = strbuf_str(&text); *line;) {
+		size_t len = strcspn(line, "\n");
+		autofree char *one = xstrndup(line, len);
+
+		if (!strstr(one, " EXTENSION - ") && !strstr(one, " COMMENT - EXTENSION "))
+			strbuf_addf(&kept, "%s\n", one);
+		line += len + (line[len] == '\n');
+	}
+	if (fs_write_all(list, kept.buf, kept.len, err) == -1)
+		return -1;
+	*out = steal_fd(&list);
+	return 0;
+}
+
+static int load(const struct service_call *call, PGconn *conn, const char *db, int fd,
+		struct error *err)
+{
+	autofree char *program = program_for(conn, "pg_restore", err);
+	autostrv struct strv argv = STRV_INIT, env = STRV_INIT;
+	autoclose int list = -1;
+
+	if (!program || client_env(call, db, &env, err) == -1 ||
+	    read_list(program, fd, &env, &list, err) == -1)
+		return -1;
+	strv_add(&argv, program);
+	strv_add(&argv, "--no-owner");
+	strv_add(&argv, "--no-privileges");
+	strv_add(&argv, "--no-password");
+	strv_add(&argv, "--exit-on-error");
+	strv_add(&argv, "--single-transaction");
+	strv_addf(&argv, "--use-list=/proc/%ld/fd/%d", (long)getpid(), list);
+	strv_addf(&argv, "--dbname=%s", db);
+	return service_program(&argv, &env, fd, -1, err);
+}
+
+/* Of two names that change in one transaction one always leads to a whole database. */
+static int take_place(PGconn *conn, const char *db, const char *fresh, const char *old,
+		      struct error *err)
+{
+	if (end_sessions(conn, "datname", db, err) == -1 ||
+	    end_sessions(conn, "datname", fresh, err) == -1)
+		return -1;
+	if (run(conn, err,
+		"BEGIN; ALTER DATABASE \"%s\" RENAME TO \"%s\";"
+		"ALTER DATABASE \"%s\" RENAME TO \"%s\"; COMMIT",
+		db, old, fresh, db) == -1)
+		return -1;
+	return drop_database(conn, old, err);
+}
+
+/* Into a database beside the app's own, which takes its name when it is whole. */
+static int restore(const struct service_call *call, int fd, struct error *err)
+{
+	autofree char *db = database_of(call);
+	autofree char *fresh = xasprintf("%s-new", db), *old = xasprintf("%s-old", db);
+	autoconn PGconn *conn = NULL;
+	bool is_ours;
+
+	if (open_server(call, NULL, &conn, err) == -1 ||
+	    role_state(call, conn, db, &is_ours, err) == -1 ||
+	    drop_database(conn, fresh, err) == -1 || drop_database(conn, old, err) == -1 ||
+	    make_database(call, conn, fresh, db, err) == -1 ||
+	    shut_others_out(call, conn, fresh, err) == -1)
+		return -1;
+	if ((strcmp(call->has.value, "postgis") != 0 || add_postgis(call, fresh, err) == 0) &&
+	    load(call, conn, fresh, fd, err) == 0)
+		return take_place(conn, db, fresh, old, err);
+	struct error ignored = ERROR_INIT;
+
+	if (drop_database(conn, fresh, &ignored) == -1)
+		log_line("%s", ignored.text);
+	return -1;
+}
+
 static int status(const struct service_call *call, struct strbuf *out, struct error *err)
 {
 	autofree char *db = database_of(call), *size = NULL, *version = NULL;
@@ -435,6 +603,8 @@ const struct service_driver postgresql_driver = {
 	.retire = retire,
 	.remove = remove_all,
 	.clear = clear,
+	.backup = backup,
+	.restore = restore,
 	.status = status,
 	.ready = ready,
 };

@@ -5,9 +5,11 @@
  * a prefix is stands in the key "silver:APP". */
 #include "services/driver.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include "common/fs.h"
+#include "common/proc.h"
 #include "services/server.h"
 
 #define ADMIN        "silver-admin"
@@ -16,6 +18,9 @@
 #define URL          "redis://"
 #define DEFAULT_PORT 6379
 #define BATCH        "1000"
+
+#define NAME_BYTES_MAX  ((size_t)512 << 20)
+#define VALUE_BYTES_MAX ((size_t)1 << 30)
 
 static const struct timeval patience = {.tv_sec = 30};
 
@@ -279,16 +284,52 @@ static int remove_some(redisContext *c, char **cursor, const char *pattern, stru
 	return 0;
 }
 
-/* Names of apps have none of the letters that a pattern gives a meaning to. */
-static int remove_keys(const struct service_call *call, redisContext *c, struct error *err)
+/* The databases that hold anything: "db0:keys=1,..." lines of INFO. */
+static int list_databases(redisContext *c, struct strv *out, struct error *err)
 {
-	autofree char *pattern = xasprintf("%s:*", call->app), *cursor = xstrdup("0");
+	autoreply redisReply *r = ASK(c, err, "INFO", "keyspace");
 
+	if (!r)
+		return -1;
+	if (r->type != REDIS_REPLY_STRING)
+		return error_set(err, E_SYSTEM, "the server gave an answer that is none");
+	for (const char *line = r->str; *line;) {
+		size_t len = strcspn(line, "\n");
+
+		if (str_starts(line, "db"))
+			strv_addf(out, "%.*s", (int)strcspn(line + 2, ":"), line + 2);
+		line += len + (line[len] == '\n');
+	}
+	return 0;
+}
+
+/* Names of apps have none of the letters that a pattern gives a meaning to. */
+static int remove_of_database(redisContext *c, const char *db, const char *pattern,
+			      struct error *err)
+{
+	autofree char *cursor = xstrdup("0");
+
+	if (TELL(c, err, "SELECT", db) == -1)
+		return -1;
 	do {
 		if (remove_some(c, &cursor, pattern, err) == -1)
 			return -1;
 	} while (strcmp(cursor, "0") != 0);
 	return 0;
+}
+
+/* The first database is the one that is chosen afterwards: it has the claims. */
+static int remove_keys(const struct service_call *call, redisContext *c, struct error *err)
+{
+	autofree char *pattern = xasprintf("%s:*", call->app);
+	autostrv struct strv databases = STRV_INIT;
+
+	if (list_databases(c, &databases, err) == -1)
+		return -1;
+	for (size_t i = 0; i < databases.n; i++)
+		if (remove_of_database(c, databases.v[i], pattern, err) == -1)
+			return -1;
+	return TELL(c, err, "SELECT", "0");
 }
 
 static int clear(const struct service_call *call, struct error *err)
@@ -315,6 +356,213 @@ static int remove_all(const struct service_call *call, struct error *err)
 	if (remove_keys(call, c, err) == -1)
 		return -1;
 	return TELL(c, err, "DEL", key);
+}
+
+/* Backup and restore: all keys of the app, each as DUMP has it.
+ *
+ *	silver-redis 1\n
+ *	key DB EXPIRES NAME_BYTES VALUE_BYTES\n NAME VALUE \n	EXPIRES: ms since 1970, 0: never;
+ *								NAME: without the prefix
+ *	end KEYS\n */
+
+#define HEADER     "silver-redis 1\n"
+#define LINE_BYTES 128
+
+struct dumping {
+	redisContext *c;
+	FILE *out;
+	const char *db;
+	size_t prefix; /* of each key */
+	uint64_t keys;
+};
+
+static redisReply *ask_of_key(redisContext *c, const char *verb, const redisReply *key)
+{
+	const char *argv[] = {verb, key->str};
+	const size_t lengths[] = {strlen(verb), key->len};
+
+	return redisCommandArgv(c, 2, argv, lengths);
+}
+
+/* A key that went meanwhile is none. */
+static int dump_key(struct dumping *d, const redisReply *key, struct error *err)
+{
+	autoreply redisReply *ttl = ask_of_key(d->c, "PTTL", key);
+	autoreply redisReply *value = ttl ? ask_of_key(d->c, "DUMP", key) : NULL;
+	long long expires = 0;
+
+	if (!value || ttl->type != REDIS_REPLY_INTEGER || value->type == REDIS_REPLY_ERROR)
+		return error_set(err, E_SYSTEM, "cannot read a key: %s",
+				 value && value->str ? value->str : d->c->errstr);
+	if (value->type != REDIS_REPLY_STRING || ttl->integer == -2)
+		return 0;
+	if (ttl->integer >= 0)
+		expires = clock_utc_ms() + ttl->integer;
+	fprintf(d->out, "key %s %lld %zu %zu\n", d->db, expires, key->len - d->prefix, value->len);
+	fwrite(key->str + d->prefix, 1, key->len - d->prefix, d->out);
+	fwrite(value->str, 1, value->len, d->out);
+	fputc('\n', d->out);
+	d->keys++;
+	return ferror(d->out) ? error_sys(err, errno, "cannot write the dump") : 0;
+}
+
+/* One turn of SCAN, which may tell a key twice; restoring it twice does no harm. */
+static int dump_some(struct dumping *d, char **cursor, const char *pattern, struct error *err)
+{
+	autoreply redisReply *r = ASK(d->c, err, "SCAN", *cursor, "MATCH", pattern, "COUNT", BATCH);
+
+	if (!r)
+		return -1;
+	if (r->type != REDIS_REPLY_ARRAY || r->elements != 2)
+		return error_set(err, E_SYSTEM, "the server gave an answer that is none");
+	for (size_t i = 0; i < r->element[1]->elements; i++)
+		if (dump_key(d, r->element[1]->element[i], err) == -1)
+			return -1;
+	free(*cursor);
+	*cursor = xstrdup(r->element[0]->str);
+	return 0;
+}
+
+static int dump_database(struct dumping *d, const char *pattern, struct error *err)
+{
+	autofree char *cursor = xstrdup("0");
+
+	if (TELL(d->c, err, "SELECT", d->db) == -1)
+		return -1;
+	do {
+		if (dump_some(d, &cursor, pattern, err) == -1)
+			return -1;
+	} while (strcmp(cursor, "0") != 0);
+	return 0;
+}
+
+/* A stream of its own on a descriptor that stays the caller's. */
+static int open_stream(int fd, const char *mode, FILE **out, struct error *err)
+{
+	autoclose int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	*out = copy == -1 ? NULL : fdopen(copy, mode);
+	if (!*out)
+		return error_sys(err, errno, "cannot open the dump");
+	steal_fd(&copy);
+	return 0;
+}
+
+static int backup(const struct service_call *call, int fd, struct error *err)
+{
+	autofree char *pattern = xasprintf("%s:*", call->app);
+	autostrv struct strv databases = STRV_INIT;
+	autotarget struct target t = {0};
+	autocontext redisContext *c = NULL;
+	autofile FILE *out = NULL;
+	struct dumping d = {.prefix = strlen(call->app) + 1};
+
+	if (open_server(call, &t, &c, err) == -1 || list_databases(c, &databases, err) == -1 ||
+	    open_stream(fd, "w", &out, err) == -1)
+		return -1;
+	d.c = c;
+	d.out = out;
+	fputs(HEADER, out);
+	for (size_t i = 0; i < databases.n; i++) {
+		d.db = databases.v[i];
+		if (dump_database(&d, pattern, err) == -1)
+			return -1;
+	}
+	fprintf(out, "end %llu\n", (unsigned long long)d.keys);
+	return fflush(out) == EOF ? error_sys(err, errno, "cannot write the dump") : 0;
+}
+
+struct key_line {
+	char db[8];
+	long long expires;
+	size_t name, value;
+};
+
+static bool read_key_line(const char *line, struct key_line *k)
+{
+	char expires[21], name[21], value[21];
+	int used = 0;
+	uint64_t n[3];
+
+	if (sscanf(line, "key %7[0-9] %20[0-9] %20[0-9] %20[0-9]%n", k->db, expires, name, value,
+		   &used) != 4 ||
+	    strcmp(line + used, "\n") != 0 || !str_to_uint(expires, INT64_MAX, &n[0]) ||
+	    !str_to_uint(name, NAME_BYTES_MAX, &n[1]) ||
+	    !str_to_uint(value, VALUE_BYTES_MAX, &n[2]))
+		return false;
+	k->expires = (long long)n[0];
+	k->name = (size_t)n[1];
+	k->value = (size_t)n[2];
+	return true;
+}
+
+static int wrong_dump(struct error *err)
+{
+	return error_set(err, E_REFUSED, "this is no dump of keys, or it is cut");
+}
+
+static int restore_key(const struct service_call *call, redisContext *c, const struct key_line *k,
+		       const char *bytes, struct error *err)
+{
+	autostrbuf struct strbuf name = STRBUF_INIT;
+	autofree char *expires = xasprintf("%lld", k->expires);
+	autoreply redisReply *r = NULL;
+
+	strbuf_addf(&name, "%s:", call->app);
+	strbuf_add(&name, bytes, k->name);
+	const char *argv[] = {"RESTORE", name.buf, expires, bytes + k->name, "REPLACE", "ABSTTL"};
+	const size_t lengths[] = {7, name.len, strlen(expires), k->value, 7, 6};
+
+	r = redisCommandArgv(c, ARRAY_SIZE(argv), argv, lengths);
+	if (r && r->type != REDIS_REPLY_ERROR)
+		return 0;
+	return error_set(err, E_SYSTEM, "the server does not take a key back: %.300s",
+			 r ? r->str : c->errstr);
+}
+
+/* One key, or (*keys tells) the end. 1: go on. */
+static int restore_next(const struct service_call *call, redisContext *c, FILE *in, uint64_t *keys,
+			struct error *err)
+{
+	autofree char *bytes = NULL, *end = xasprintf("end %llu\n", (unsigned long long)*keys);
+	char line[LINE_BYTES];
+	struct key_line k;
+
+	if (!fgets(line, sizeof(line), in))
+		return wrong_dump(err);
+	if (strcmp(line, end) == 0)
+		return fgetc(in) == EOF ? 0 : wrong_dump(err);
+	if (!read_key_line(line, &k))
+		return wrong_dump(err);
+	bytes = xmalloc(k.name + k.value + 1);
+	if (fread(bytes, 1, k.name + k.value + 1, in) != k.name + k.value + 1)
+		return wrong_dump(err);
+	(*keys)++;
+	if (k.expires && k.expires <= clock_utc_ms())
+		return 1; /* it would be gone by now */
+	if (TELL(c, err, "SELECT", k.db) == -1 || restore_key(call, c, &k, bytes, err) == -1)
+		return -1;
+	return 1;
+}
+
+static int restore(const struct service_call *call, int fd, struct error *err)
+{
+	autotarget struct target t = {0};
+	autocontext redisContext *c = NULL;
+	autofile FILE *in = NULL;
+	char line[LINE_BYTES];
+	uint64_t keys = 0;
+	int r = 1;
+
+	if (open_server(call, &t, &c, err) == -1 || open_stream(fd, "r", &in, err) == -1)
+		return -1;
+	if (!fgets(line, sizeof(line), in) || strcmp(line, HEADER) != 0)
+		return wrong_dump(err);
+	if (remove_keys(call, c, err) == -1)
+		return -1;
+	while (r == 1)
+		r = restore_next(call, c, in, &keys, err);
+	return r;
 }
 
 static int status(const struct service_call *call, struct strbuf *out, struct error *err)
@@ -349,6 +597,8 @@ const struct service_driver redis_driver = {
 	.retire = retire,
 	.remove = remove_all,
 	.clear = clear,
+	.backup = backup,
+	.restore = restore,
 	.status = status,
 	.ready = ready,
 };

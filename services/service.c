@@ -2,15 +2,21 @@
  *
  *	silver-service --dir DIR VERB APP SERVICE
  *	silver-service --dir DIR make|ready SERVER
+ *	silver-service --dir DIR pack APP RELEASE [SERVICE SERVER]...
+ *	silver-service --dir DIR unpack APP [SERVICE]
  *
  * Started by silver-root, never as root. Reads what the app has, as a record (record.h), from
  * standard input, and writes what it is given to standard output in the same form. The password of
- * a server's administrator comes in SILVER_SERVICE_PASSWORD. */
+ * a server's administrator comes in SILVER_SERVICE_PASSWORD. The dump of `backup` and `restore` is
+ * the file at descriptor 3; so is the archive, and from 4 on are the dumps in it (archive.h). */
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 #include "common/fs.h"
+#include "common/ini.h"
 #include "common/names.h"
 #include "common/proc.h"
+#include "services/archive.h"
 #include "services/driver.h"
 #include "services/server.h"
 #include "services/settings.h"
@@ -18,6 +24,7 @@
 #define INPUT_MAX (1 << 20)
 #define READY_MS  120000
 #define POLL_MS   50
+#define FIRST_FD  3
 
 static const struct service_driver *const drivers[] = {
 	&postgresql_driver, &mysql_driver, &sqlite_driver,
@@ -88,13 +95,32 @@ static int verb_status(const struct service_driver *d, const struct service_call
 	return fs_write_all(STDOUT_FILENO, text.buf, text.len, err);
 }
 
+static int verb_backup(const struct service_driver *d, const struct service_call *call,
+		       struct error *err)
+{
+	if (!d->backup)
+		return error_set(err, E_REFUSED, "'%s' cannot be backed up", call->service->name);
+	return d->backup(call, FIRST_FD, err);
+}
+
+static int verb_restore(const struct service_driver *d, const struct service_call *call,
+			struct error *err)
+{
+	if (!d->restore)
+		return error_set(err, E_REFUSED, "'%s' cannot be restored", call->service->name);
+	if (lseek(FIRST_FD, 0, SEEK_SET) == -1)
+		return error_sys(err, errno, "cannot read the dump");
+	return d->restore(call, FIRST_FD, err);
+}
+
 static const struct verb {
 	const char *name;
 	int (*run)(const struct service_driver *d, const struct service_call *call,
 		   struct error *err);
 } verbs[] = {
-	{"provision", verb_provision}, {"rotate", verb_rotate}, {"retire", verb_retire},
-	{"remove", verb_remove},       {"clear", verb_clear},   {"status", verb_status},
+	{"provision", verb_provision}, {"rotate", verb_rotate},   {"retire", verb_retire},
+	{"remove", verb_remove},       {"clear", verb_clear},     {"status", verb_status},
+	{"backup", verb_backup},       {"restore", verb_restore},
 };
 
 static const struct verb *verb_named(const char *name)
@@ -157,6 +183,86 @@ static int run_verb(const struct node *node, char **words, struct error *err)
 	return r;
 }
 
+/* Archives */
+
+static char *time_text(void)
+{
+	time_t now = (time_t)(clock_utc_ms() / 1000);
+	struct tm tm;
+	char text[32];
+
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	return xstrdup(text);
+}
+
+/* For people: a release that cannot be read has none. */
+static char *commit_of(const struct node *node, const char *app, unsigned release)
+{
+	autofree char *path = xasprintf("apps/%s/releases/%u/record.ini", app, release);
+	autoini struct ini record = INI_INIT;
+	struct error none = ERROR_INIT;
+	const char *commit = NULL;
+
+	if (release && ini_read(node->fd, path, &record, &none) == 0)
+		commit = ini_get(&record, "release", "commit");
+	return xstrdup(commit ? commit : "");
+}
+
+static int describe_part(const struct node *node, struct backup *b, char **words, struct error *err)
+{
+	autofree char *path = xasprintf("apps/%s", b->app);
+	autorecord struct service_record has = {NULL, STRV_INIT};
+	struct backup_part *part = &b->part[b->n];
+	autoclose int app_fd = -1;
+
+	*part = (struct backup_part){.service = service_named(words[0]),
+				     .fd = FIRST_FD + 1 + (int)b->n};
+	if (!part->service || b->n == BACKUP_SERVICES - 1)
+		return error_set(err, E_USAGE, "no service '%s'", words[0]);
+	if (fs_open_dir(node->fd, path, &app_fd, err) == -1 ||
+	    service_record_read(app_fd, part->service->record, &has, err) == -1)
+		return -1;
+	part->value = xstrdup(has.value ? has.value : "");
+	part->server = xstrdup(words[1]);
+	b->n++;
+	return 0;
+}
+
+static int pack(const struct node *node, char **words, size_t n, struct error *err)
+{
+	autobackup struct backup b = {.app = xstrdup(words[0]), .time = time_text()};
+	struct service_call call = {.node = node};
+	uint64_t release;
+
+	if (name_check_app(words[0], err) == -1 || read_node_id(&call, err) == -1)
+		return -1;
+	if (n % 2 || !str_to_uint(words[1], INT32_MAX, &release))
+		return error_set(err, E_USAGE, "pack APP RELEASE [SERVICE SERVER]...");
+	b.release = (unsigned)release;
+	b.node = xstrdup(call.node_id);
+	b.commit = commit_of(node, words[0], b.release);
+	for (size_t i = 2; i < n; i += 2)
+		if (describe_part(node, &b, words + i, err) == -1)
+			return -1;
+	return backup_write(&b, FIRST_FD, err);
+}
+
+/* What is in the archive, a line each: "NAME VALUE BYTES"; of the first the rest is for people. */
+static int unpack(char **words, size_t n, struct error *err)
+{
+	autobackup struct backup b = {0};
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	const char *take = n > 1 ? words[1] : NULL;
+
+	if (backup_read(FIRST_FD, take, take ? FIRST_FD + 1 : -1, &b, err) == -1)
+		return -1;
+	strbuf_addf(&text, "%s %s\n", b.app, b.time ? b.time : "-");
+	for (size_t i = 0; i < b.n; i++)
+		strbuf_addf(&text, "%s %s\n", b.part[i].service->record,
+			    *b.part[i].value ? b.part[i].value : "-");
+	return fs_write_all(STDOUT_FILENO, text.buf, text.len, err);
+}
+
 static int make(const struct node *node, const char *name, struct error *err)
 {
 	autoplace struct server_place place = {0};
@@ -196,6 +302,10 @@ static int run(int argc, char **argv, struct error *err)
 		r = make(&node, argv[4], err);
 	else if (argc == 5 && strcmp(argv[3], "ready") == 0)
 		r = await(&node, argv[4], err);
+	else if (argc >= 6 && strcmp(argv[3], "pack") == 0)
+		r = pack(&node, argv + 4, (size_t)argc - 4, err);
+	else if (argc >= 5 && argc <= 6 && strcmp(argv[3], "unpack") == 0)
+		r = unpack(argv + 4, (size_t)argc - 4, err);
 	else if (argc == 6)
 		r = run_verb(&node, argv + 3, err);
 	else
