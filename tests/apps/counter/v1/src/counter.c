@@ -34,9 +34,11 @@ static void answer(int fd, unsigned long count)
 	}
 	if (strncmp(request, "GET /crash ", 11) == 0)
 		raise(SIGSEGV);
-	snprintf(body, sizeof(body), "version %s of %s, release %s, answer %lu\n", VERSION, getenv("SILVER_APP_NAME"), getenv("SILVER_RELEASE"),
-		 count);
-	snprintf(head, sizeof(head), "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", strlen(body));
+	snprintf(body, sizeof(body), "version %s of %s, release %s, answer %lu\n", VERSION,
+		 getenv("SILVER_APP_NAME"), getenv("SILVER_RELEASE"), count);
+	snprintf(head, sizeof(head),
+		 "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
+		 strlen(body));
 	if (write(fd, head, strlen(head)) > 0 && write(fd, body, strlen(body)) > 0)
 		shutdown(fd, SHUT_WR);
 }
