@@ -62,7 +62,10 @@ pid_of() {
 	cat "$(service "$1")/session"
 }
 ok '   and nothing of a process of which there are none' test ! -e "$(service 1.none.1)"
-waits() { grep -qx snooze "/proc/$(pid_of "$1")/comm"; }
+waits() { # and is ready for SIGALRM, which would end it otherwise
+	grep -qx snooze "/proc/$(pid_of "$1")/comm" &&
+		grep -Eq '^SigCgt:[[:space:]]*[0-9a-f]*[2367abef][0-9a-f]{3}$' "/proc/$(pid_of "$1")/status"
+}
 ok 'the clock waits' wait_until 60 waits 1.cron-tidy
 strike() { # snooze takes SIGALRM for its time
 	wait_until 60 waits "$1" && kill -ALRM "$(pid_of "$1")"
