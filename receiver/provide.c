@@ -62,11 +62,13 @@ static int make_input(const struct service_record *has, int *out, struct error *
 	return 0;
 }
 
-/* silver-service VERB APP NAME: told what the app has. The rest of *call is the caller's. */
+/* silver-service VERB APP NAME: told what the app has; answer, descriptors and patience are as *how
+ * says. */
 static int call_service_with(const struct node *node, const char *verb, const char *app,
 			     const struct service *service, const struct service_record *has,
-			     struct own_server_call *call, struct error *err)
+			     const struct own_server_call *how, struct error *err)
 {
+	struct own_server_call call = *how;
 	autosettings struct service_settings settings = {0};
 	autostrv struct strv env = STRV_INIT;
 	autoclose int in = -1;
@@ -74,13 +76,13 @@ static int call_service_with(const struct node *node, const char *verb, const ch
 
 	if (service_settings_read(node, service->record, &settings, err) == -1 ||
 	    read_password(&settings, &env, err) == -1 ||
-	    find_user(node, app, service, &settings, &call->user, err) == -1 ||
+	    find_user(node, app, service, &settings, &call.user, err) == -1 ||
 	    make_input(has, &in, err) == -1)
 		return -1;
-	call->words = words;
-	call->env = &env;
-	call->in = in;
-	return own_server_call(node, call, err);
+	call.words = words;
+	call.env = &env;
+	call.in = in;
+	return own_server_call(node, &call, err);
 }
 
 /* Its answer is the record. */
@@ -89,7 +91,7 @@ static int call_service(const struct node *node, const char *verb, const char *a
 			struct service_record *given, struct error *err)
 {
 	autostrbuf struct strbuf answer = STRBUF_INIT;
-	struct own_server_call call = {.answer = &answer, .timeout_ms = CALL_MS};
+	const struct own_server_call call = {.answer = &answer, .timeout_ms = CALL_MS};
 
 	if (call_service_with(node, verb, app, service, has, &call, err) == -1)
 		return -1;
@@ -265,7 +267,7 @@ int provide_data(const struct node *node, const char *app, const struct service 
 {
 	autorecord struct service_record has = {NULL, STRV_INIT};
 	const struct proc_fd fds[] = {{fd, 3}};
-	struct own_server_call call = {
+	const struct own_server_call call = {
 		.answer = answer, .fds = fds, .n_fds = fd != -1, .timeout_ms = -1};
 	autoclose int app_fd = -1;
 
