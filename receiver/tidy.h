@@ -2,7 +2,7 @@
  *
  *	data/APP/tmp/N	TMPDIR of release N: gone with its processes
  *	log/APP/N	its logs, also N.NAME.I (runtime/s6name.h): kept as long as releases/N is
-*/
+ */
 #pragma once
 #include "common/node.h"
 
