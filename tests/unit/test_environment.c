@@ -24,6 +24,7 @@ static void every_promised_variable_is_there(void **state)
 {
 	const char *version = "SILVER_VERSION=silverlining/" SILVER_VERSION;
 	const char *commit = "SILVER_COMMIT=" COMMIT;
+	const char *static_url = "STATIC_URL=/static-" COMMIT "/";
 	const char *const expected[] = {
 		version,
 		"SILVER_APP_NAME=blog",
@@ -36,7 +37,7 @@ static void every_promised_variable_is_there(void **state)
 		commit,
 		"SILVER_RELEASE=12",
 		"HOME=/srv/silver/data/blog",
-		"STATIC_URL=/static-" COMMIT "/",
+		static_url,
 		"LANG=C.UTF-8",
 		"TEMP=/srv/silver/data/blog/tmp/12",
 		"TMPDIR=/srv/silver/data/blog/tmp/12",

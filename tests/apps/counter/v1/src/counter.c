@@ -53,7 +53,7 @@ int main(void)
 	fprintf(stderr, "counter: no configuration, giving up\n");
 	return 78;
 #endif
-	if (!fds || atoi(fds) != 1) {
+	if (!fds || strcmp(fds, "1") != 0) {
 		fprintf(stderr, "counter: no socket was handed over\n");
 		return 1;
 	}
