@@ -22,6 +22,10 @@ is_made_by() { # RELEASE
 builder_is_at_work() {
 	find "$files/at-work" -type f | grep -q .
 }
+# The workers change behind the answer: until then it is the old one that takes a job.
+builder_is_of() { # RELEASE
+	equal "$(cat "$files/builder")" "release $1"
+}
 gate() { # open|shut: how long a job takes is said here
 	case $1 in
 	open) touch "$files/gate" ;;
@@ -44,7 +48,8 @@ ok '   and it is not made yet' equal "$(ask bbdocs.localhost "$job")" 'not made 
 app_version v2
 ok '45 a deploy in the middle of it' push
 ok '   is served' equal "$(ask bbdocs.localhost /)" 'bbdocs 2 at bbdocs.localhost/'
-ok '   the job went to the new worker' wait_until 60 builder_is_at_work
+ok '   the worker is replaced' wait_until 60 builder_is_of 2
+ok '   and the new one is at the job' wait_until 60 builder_is_at_work
 gate open
 ok '   which makes it' wait_until 60 is_made bbdocs.localhost "$job" 'ONE LONG DOCUMENT (made by release 2)'
 ok '   below the host that asked for it' equal "$(ask docs.example.com "$job")" 'not made yet, or never ordered'
@@ -53,7 +58,8 @@ ok 'one ordered below the path' wait_until 60 is_made example.com "$other" 'OF T
 ok '26 after a rollback' verb rollback bbdocs
 ok '   the old version is served' equal "$(ask bbdocs.localhost /)" 'bbdocs 1 at bbdocs.localhost/'
 ok '   what was made is there' equal "$(ask bbdocs.localhost "$job")" 'ONE LONG DOCUMENT (made by release 2)'
+ok '   its worker, too, comes back' wait_until 60 builder_is_of 1
 job=$(ask bbdocs.localhost /jobs -d 'after the rollback')
-ok '   and its worker is the one at work' wait_until 60 is_made_by 1
+ok '   and makes what is ordered' wait_until 60 is_made_by 1
 refuses_broken_forms
 done_testing
