@@ -32,12 +32,14 @@ signing_key key || bail "no key could be made: $(tail -n 3 "$TMP/gpg.log")"
 # The fingerprint beside the file: only that key of it counts.
 fingerprint=$(gpg_here --with-colons --list-keys | awk -F: '/^fpr/ { print $10; exit }')
 echo "deb [signed-by=$APT/key.gpg,$fingerprint] file:$APT/repository ./" >"$APT/sources.list"
+# Packed lists are copies; else apt links to those of a file: source, and sees what was changed there unasked.
 cat >"$APT_CONF" <<-END
 	Dir::Etc::sourcelist "$APT/sources.list";
 	Dir::Etc::sourceparts "/dev/null";
 	Dir::State "$APT/state";
 	Dir::Cache "$APT/cache";
 	APT::Sandbox::User "root";
+	Acquire::GzipIndexes "true";
 	#clear APT::Update::Post-Invoke;
 	#clear APT::Update::Post-Invoke-Success;
 	#clear DPkg::Pre-Invoke;
