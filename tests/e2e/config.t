@@ -62,7 +62,10 @@ push || bail 'the first push failed'
 printf hello >"$TMP/want"
 ok '   the first release has it' has GREETING
 ok '   and its file' equal "$(fetch /conf/settings.ini)" 'a file'
-ok '   nothing waits any more' wait_until 20 test -z "$(ls "$STATE/apps/blog/config")"
+nothing_waits() {
+	test -z "$(ls "$STATE/apps/blog/config")"
+}
+ok '   nothing waits any more' wait_until 60 nothing_waits
 ok '   and no more than that' equal "$(fetch_status /var/LATER)" 404
 
 # --- a change is a release ------------------------------------------------------------------------
