@@ -42,7 +42,7 @@ CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. $(PQ_CFLAGS) -include common/banned.h
 	-ffile-prefix-map=$(CURDIR)=. -DSILVER_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
-PKGS := libgit2 libdeflate libssh inih libarchive libseccomp libpq libmariadb hiredis sqlite3
+PKGS := libgit2 libdeflate libssh inih jansson libarchive libseccomp libpq libmariadb hiredis sqlite3
 ifneq ($(MAKECMDGOALS),clean)
 MISSING := $(shell for p in $(PKGS) cmocka; do pkg-config --exists $$p || echo $$p; done)
 ifneq ($(MISSING),)
@@ -58,7 +58,7 @@ FOLDERS  = common runtime services buildless hooks receiver cli
 MAINS    = $(foreach p,$(PROGRAMS),$($(p)_MAIN))
 sources  = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
 archive  = $(B)/lib$(1).a
-LIB_COMMON    = $(call archive,common) $(call pc,inih)
+LIB_COMMON    = $(call archive,common) $(call pc,inih jansson)
 LIB_RUNTIME   = $(call archive,runtime) $(LIB_COMMON)
 LIB_SERVICES  = $(call archive,services) $(LIB_COMMON)
 LIB_BUILDLESS = $(call archive,buildless) $(call archive,runtime) $(LIB_SERVICES) $(call pc,libgit2 libdeflate)

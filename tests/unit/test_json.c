@@ -1,6 +1,7 @@
 /* JSON as a parser wants it: commas, escapes, and never a byte that is no UTF-8. */
 #include "tests/unit/unit.h"
 #include "common/json.h"
+#include "common/json_read.h"
 
 static void objects_and_arrays_nest_with_their_commas(void **state)
 {
@@ -85,6 +86,68 @@ static void numbers_of_all_sizes(void **state)
 	assert_string_equal(strbuf_str(&s), "-9223372036854775808");
 }
 
+static void add_line(void *ctx, size_t object, const char *key, const char *value)
+{
+	strbuf_addf(ctx, "%zu %s=%s\n", object, key, value);
+}
+
+static void assert_read(const char *text, size_t objects, const char *lines)
+{
+	autostrbuf struct strbuf got = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	size_t n = 99;
+
+	assert_int_equal(json_read(text, strlen(text), add_line, &got, &n, &err), 0);
+	assert_int_equal(n, objects);
+	assert_string_equal(strbuf_str(&got), lines);
+}
+
+static void tables_are_read(void **state)
+{
+	(void)state;
+	assert_read("[]", 0, "");
+	assert_read("{\"host\": \"a\\u00e9\", \"port\": 22, \"up\": true, \"at\": null}\n", 1,
+		    "0 host=a\xc3\xa9\n0 port=22\n0 up=true\n");
+	assert_read("[{\"n\": 1}, {}, {\"n\": {\"a\": -3, \"b\": {\"c\": false}}}]", 3,
+		    "0 n=1\n2 n.a=-3\n2 n.b.c=false\n");
+}
+
+static void assert_unreadable(const char *text, size_t len, const char *why)
+{
+	autostrbuf struct strbuf got = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(json_read(text, len, add_line, &got, NULL, &err), -1);
+	assert_int_equal(err.code, E_USAGE);
+	assert_non_null(strstr(err.text, why));
+}
+
+static void what_is_no_table_is_refused(void **state)
+{
+	static const char *const bad[][2] = {
+		{"", "line 1"},
+		{"{\"a\": 1", "line 1"},
+		{"{\n\"a\": 1,\n\"a\": 2}", "line 3: duplicate"},
+		{"{} {}", "end of file expected"},
+		{"{\"a\": \"\xff\"}", "line 1"},
+		{"{\"a\": \"\\u0000\"}", "\\u0000"},
+		{"{\"a\": [1]}", "'a' is an array"},
+		{"[1]", "an array of objects"},
+		{"7", "line 1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_unreadable(bad[i][0], strlen(bad[i][0]), bad[i][1]);
+	assert_unreadable("{}\0{}", 5, "line 1");
+
+	autostrbuf struct strbuf deep = STRBUF_INIT;
+	for (int i = 0; i < 10; i++)
+		strbuf_addstr(&deep, "{\"a\":");
+	strbuf_addstr(&deep, "1}}}}}}}}}}");
+	assert_unreadable(strbuf_str(&deep), deep.len, "nested deeper");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +156,8 @@ int main(void)
 		cmocka_unit_test(bytes_that_are_no_utf8_become_the_replacement),
 		cmocka_unit_test(keys_are_escaped_too),
 		cmocka_unit_test(numbers_of_all_sizes),
+		cmocka_unit_test(tables_are_read),
+		cmocka_unit_test(what_is_no_table_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
