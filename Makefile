@@ -181,6 +181,9 @@ install: all
 	install -m 644 $(B)/app.ini.5 $(DESTDIR)$(MANDIR)/man5/
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SHAREDIR)/node
 	install -m 644 cli/node/setup-node $(DESTDIR)$(SHAREDIR)/node/
+	install -d $(DESTDIR)$(SHAREDIR)/providers
+	install -m 755 $(filter-out %.sh,$(wildcard cli/providers/*)) $(DESTDIR)$(SHAREDIR)/providers/
+	install -m 644 cli/providers/cloud.sh $(DESTDIR)$(SHAREDIR)/providers/
 	for unit in packaging/*.service; do sed -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $$unit \
 		>$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
 

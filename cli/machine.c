@@ -1,15 +1,13 @@
 #include "cli/machine.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include "cli/ask.h"
+#include "cli/provider.h"
 #include "cli/tool.h"
 #include "common/fs.h"
 #include "common/proc.h"
 
 #define SCRIPT_MAX (64u << 10)
-#define FACTS_MAX  (64u << 10)
 
 /* Behind the login shell of whoever logs in: $0 is the script. */
 #define AS_ROOT                                                                                    \
@@ -20,20 +18,36 @@ void machine_release(struct machine *m)
 {
 	free(m->host);
 	free(m->login);
+	free(m->ssh);
+	free(m->http);
 	strv_free_p(&m->names);
 	strv_free_p(&m->values);
 }
 
+/* Of a machine that `silver create-node` made, what its provider told. */
+static int look_up(struct machine *m, const char *name, struct error *err)
+{
+	autonote struct machine_note note = {0};
+
+	if (strpbrk(name, "@:.") || note_read(name, &note, err) == -1)
+		return strpbrk(name, "@:.") || err->code == E_NOTFOUND || err->code == E_USAGE ? 0
+											       : -1;
+	m->login = steal_ptr(&note.login);
+	m->ssh = steal_ptr(&note.ssh);
+	m->http = steal_ptr(&note.http);
+	return 0;
+}
+
 int machine_open(struct machine *out, const char *host, struct error *err)
 {
-	autofree char *user = NULL, *port = NULL, *name = NULL;
+	autofree char *user = NULL, *port = NULL;
 
 	*out = (struct machine){0};
-	if (ask_split_node(host, &user, &name, &port, err) == -1)
+	if (look_up(out, host, err) == -1)
 		return -1;
-	out->host = steal_ptr(&name);
-	out->login = strchr(host, '@') ? xstrdup(host) : xasprintf("root@%s", host);
-	return 0;
+	if (!out->login)
+		out->login = strchr(host, '@') ? xstrdup(host) : xasprintf("root@%s", host);
+	return ask_split_node(out->login, &user, &out->host, &port, err);
 }
 
 /* Installed below share/silver, in the sources below cli/. */
@@ -79,12 +93,9 @@ int machine_run(struct machine *m, const char *const *words, int in, struct erro
 {
 	autostrbuf struct strbuf script = STRBUF_INIT, facts = STRBUF_INIT;
 	autostrv struct strv argv = STRV_INIT, remote = STRV_INIT;
-	autoclose int out = memfd_create("silver", MFD_CLOEXEC);
-	struct tool ssh = {.in = in, .out = out, .err = 2};
+	struct tool ssh = {.in = in, .err = 2};
 	int status = 0;
 
-	if (out == -1)
-		return error_sys(err, errno, "cannot make a temporary file");
 	if (read_script(&script, err) == -1)
 		return -1;
 	strv_add(&remote, "sh");
@@ -97,14 +108,10 @@ int machine_run(struct machine *m, const char *const *words, int in, struct erro
 	    ask_remote_argv(m->login, false, strv_argv(&remote), remote.n, &argv, err) == -1)
 		return -1;
 	ssh.argv = strv_argv(&argv);
-	if (tool_run(&ssh, &status, err) == -1)
+	if (tool_answer(&ssh, &facts, &status, err) == -1)
 		return -1;
 	if (status != 0)
 		return ended_badly(m, status, err);
-	if (lseek(out, 0, SEEK_SET) == -1)
-		return error_sys(err, errno, "cannot rewind");
-	if (strbuf_read_fd(&facts, out, FACTS_MAX, err) == -1)
-		return -1;
 	take_facts(m, strbuf_str(&facts));
 	return 0;
 }

@@ -1,14 +1,15 @@
 /* machine.h - a machine by its own sshd: what a node is set up through, before there is a node.
  *
- * HOST is [USER@]HOST[:PORT] of that sshd; the user is root where none is named, and another one
- * needs sudo without a password. What runs there is one script (cli/node/setup-node); it tells
- * facts. */
+ * HOST is [USER@]HOST[:PORT] of that sshd, or the name of a machine that `silver create-node` made;
+ * the user is root where none is named, and another one needs sudo without a password. What runs
+ * there is one script (cli/node/setup-node); it tells facts. */
 #pragma once
 #include "common/mem.h"
 
 struct machine {
 	char *host;                /* without user and port */
 	char *login;               /* USER@HOST[:PORT] */
+	char *ssh, *http;          /* where its provider wants the node to listen; NULL: anywhere */
 	struct strv names, values; /* facts, side by side */
 };
 #define automachine __attribute__((cleanup(machine_release)))
@@ -23,3 +24,6 @@ const char *machine_fact(const struct machine *m, const char *name); /* "": not 
 /* Puts a host key, "ssh-ed25519 AAAA...", into the known_hosts file that ssh uses for
  * [USER@]HOST:PORT. *added: it was not there. E_REFUSED: another one is. */
 MUST_CHECK int known_pin(const char *node, const char *key, bool *added, struct error *err);
+/* The public key that shall log in: of the file `said` (NULL: the usual ones of ~/.ssh, then the
+ * first of the agent). E_NOTFOUND: none; E_USAGE: no public key. */
+MUST_CHECK int find_key(const char *said, struct strbuf *out, struct error *err);

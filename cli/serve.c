@@ -10,6 +10,7 @@
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include "cli/command.h"
+#include "cli/settings.h"
 #include "cli/devnode.h"
 #include "cli/git.h"
 #include "cli/remotes.h"
@@ -34,15 +35,6 @@ struct serve {
 
 /* --- overrides ----------------------------------------------------------------------------------
  */
-
-static char *settings_dir(void)
-{
-	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-
-	if (xdg && *xdg == '/')
-		return xasprintf("%s/silver", xdg);
-	return xasprintf("%s/.config/silver", home && *home ? home : "");
-}
 
 static void add_section(const struct ini *ini, const char *section, struct strv *out)
 {

@@ -10,8 +10,6 @@
 #include "common/fs.h"
 #include "common/names.h"
 
-#define KEY_MAX (64u << 10)
-
 /* --- the package -------------------------------------------------------------------------------
  */
 
@@ -65,71 +63,6 @@ static char *package_version(void)
 	return to && to > from ? xstrndup(from + 1, (size_t)(to - from) - 1) : NULL;
 }
 
-/* --- who calls ---------------------------------------------------------------------------------
- */
-
-static void first_line(struct strbuf *s)
-{
-	size_t len = strcspn(strbuf_str(s), "\n");
-
-	if (len < s->len) {
-		s->buf[len] = '\0';
-		s->len = len;
-	}
-}
-
-static int read_key(const char *path, struct strbuf *out, struct error *err)
-{
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd == -1)
-		return error_sys(err, errno, "cannot open '%s'", path);
-	if (strbuf_read_fd(out, fd, KEY_MAX, err) == -1)
-		return -1;
-	first_line(out);
-	if (strstr(strbuf_str(out), "PRIVATE KEY") || !strchr(strbuf_str(out), ' '))
-		return error_set(err, E_USAGE,
-				 "'%s' is no public key: expected a file like "
-				 "~/.ssh/id_ed25519.pub",
-				 path);
-	return 0;
-}
-
-/* The first key of the agent. */
-static int ask_agent(struct strbuf *out, struct error *err)
-{
-	char *const argv[] = {(char[]){"ssh-add"}, (char[]){"-L"}, NULL};
-	struct tool tool = {.argv = argv};
-	int status;
-
-	if (tool_capture(&tool, NULL, out, NULL, &status, err) == -1)
-		return -1;
-	if (status != 0)
-		strbuf_reset(out);
-	first_line(out);
-	return 0;
-}
-
-static int find_key(const struct call *call, struct strbuf *out, struct error *err)
-{
-	static const char *const usual[] = {"id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"};
-	const char *said = args_value(&call->args, "--key"), *home = getenv("HOME");
-	struct error no_agent = ERROR_INIT;
-
-	if (said)
-		return read_key(said, out, err);
-	for (size_t i = 0; home && i < ARRAY_SIZE(usual); i++) {
-		autofree char *path = xasprintf("%s/.ssh/%s", home, usual[i]);
-
-		if (access(path, R_OK) == 0)
-			return read_key(path, out, err);
-	}
-	if (ask_agent(out, &no_agent) == 0 && out->len)
-		return 0;
-	return error_set(err, E_NOTFOUND,
-			 "which key shall log in? none in ~/.ssh and in the agent: --key FILE.pub");
-}
-
 static int find_user(const struct call *call, char **out, struct error *err)
 {
 	const struct passwd *me = getpwuid(getuid());
@@ -175,8 +108,13 @@ static int setup(const struct call *call, struct machine *m, struct error *err)
 	autofree char *user = NULL;
 	autoclose int deb = -1;
 
-	if (find_key(call, &key, err) == -1 || find_user(call, &user, err) == -1 ||
-	    (domain && name_check_host(domain, err) == -1) || open_package(call, &deb, err) == -1)
+	if (!ssh)
+		ssh = m->ssh;
+	if (!http)
+		http = m->http;
+	if (find_key(args_value(a, "--key"), &key, err) == -1 ||
+	    find_user(call, &user, err) == -1 || (domain && name_check_host(domain, err) == -1) ||
+	    open_package(call, &deb, err) == -1)
 		return -1;
 	const char *const words[] = {"setup",          strbuf_str(&key),     user, ssh ? ssh : "",
 				     http ? http : "", domain ? domain : "", NULL};

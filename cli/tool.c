@@ -126,3 +126,16 @@ int tool_capture(const struct tool *tool, const struct strbuf *input, struct str
 		return -1;
 	return collect(err_fd, err_out, err);
 }
+
+int tool_answer(const struct tool *tool, struct strbuf *out, int *status, struct error *err)
+{
+	autoclose int fd = -1;
+	struct tool own = *tool;
+
+	if (scratch(NULL, &fd, err) == -1)
+		return -1;
+	own.out = fd;
+	if (tool_run(&own, status, err) == -1)
+		return -1;
+	return collect(fd, out, err);
+}

@@ -26,5 +26,8 @@ MUST_CHECK int tool_run(const struct tool *tool, int *status, struct error *err)
  * err_out (NULL: dropped). tool->in, out, err are not looked at. */
 MUST_CHECK int tool_capture(const struct tool *tool, const struct strbuf *input, struct strbuf *out,
 			    struct strbuf *err_out, int *status, struct error *err);
+/* The same with stdout alone read; input and stderr are what `tool` says. */
+MUST_CHECK int tool_answer(const struct tool *tool, struct strbuf *out, int *status,
+			   struct error *err);
 /* Whether there is such a program in PATH; the caller frees the path. NULL: none. */
 char *tool_find(const char *name);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A bare Debian becomes a node: package, setup-node, push, upgrade, reboot, uninstall. Scenarios 35, 40 and 47. The machine is a
-# tree of mmdebstrap that systemd-nspawn boots, with the network of the host; as root only.
+# A bare Debian becomes a node: package, create-node, setup-node, push, upgrade, reboot, uninstall, destroy-node. Scenarios 35, 40 and
+# 47. The machine is one of the provider nspawn; as root only.
 . "$(dirname "$0")/lib.sh"
 
 B=${B:-build}
@@ -19,14 +19,13 @@ done
 unshare -m --propagation unchanged mount --make-rslave / 2>/dev/null ||
 	skip_all 'systemd-nspawn cannot work here: / is no mount point (a chroot), or mounting is not allowed'
 
-MACHINE=$HERE/machine
-BOX=$TMP/box
+export SILVER_NSPAWN_DIR="$TMP/machines" XDG_CONFIG_HOME="$TMP/config"
 end_machine() {
-	"$MACHINE" destroy "$BOX" >/dev/null 2>&1
+	"$USR/bin/silver" destroy-node box --yes >/dev/null 2>&1
 }
 CLEAN_UP='end_machine'
-free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+noted() { # KEY
+	sed -n "s/^$1 = .*:\([0-9]*\)\$/\1/p" "$TMP/config/silver/nodes/box"
 }
 
 # --- the package ---------------------------------------------------------------------------------
@@ -51,13 +50,11 @@ OLD=$(echo "$TMP"/one/silver_*.deb) NEW=$(echo "$TMP"/newer/silver_*.deb)
 write_ssh_config
 new_key admin
 KEY='admin'
-SILVER_KEY=$(cat "$TMP/keys/admin.pub")
-export SILVER_KEY
-SSH_PORT=$(free_port)
-HTTP_PORT=$(free_port)
-"$MACHINE" create "$BOX" >"$TMP/out" 2>&1 || skip_all "no machine could be made: $(tail -n 1 "$TMP/out")"
-"$MACHINE" wait "$BOX" >"$TMP/out" 2>&1 || skip_all "systemd-nspawn cannot boot here: $(tail -n 1 "$TMP/out")"
-PORT=$(cat "$BOX/port")
+"$USR/bin/silver" create-node box --provider nspawn --key "$TMP/keys/admin.pub" >"$TMP/out" 2>&1 ||
+	skip_all "no machine could be made and booted: $(tail -n 1 "$TMP/out")"
+PORT=$(noted login)
+SSH_PORT=$(noted ssh)
+HTTP_PORT=$(noted http)
 
 box() {
 	timeout 100 ssh -F "$TMP/ssh_config" -i "$TMP/keys/admin" -p "$PORT" root@127.0.0.1 "$@"
@@ -69,8 +66,7 @@ as_developer() {
 	GIT_SSH_COMMAND="ssh -F $TMP/ssh_config -i $TMP/keys/admin" timeout 600 "$USR/bin/silver" "$@"
 }
 setup() { # PACKAGE
-	as_developer setup-node "127.0.0.1:$PORT" --deb "$1" --key "$TMP/keys/admin.pub" --user ann \
-		--ssh "127.0.0.1:$SSH_PORT" --http "127.0.0.1:$HTTP_PORT" >"$TMP/setup.out" 2>&1 || {
+	as_developer setup-node box --deb "$1" --key "$TMP/keys/admin.pub" --user ann >"$TMP/setup.out" 2>&1 || {
 		st_status=$?
 		cat "$TMP/setup.out"
 		return "$st_status"
@@ -90,7 +86,7 @@ elsewhere() { # a package for another release
 }
 ok 'a package for another release is refused' elsewhere
 ok '  with both named'                       said 'built on debian 99, and this is' "$TMP/setup.out"
-ok 'node-status: no silver there'            exits 4 as_developer node-status "127.0.0.1:$PORT"
+ok 'node-status: no silver there'            exits 4 as_developer node-status box
 ok 'setup-node makes it a node'              setup "$OLD"
 ok '  says what it did'                      said 'installed silver 1.0' "$TMP/setup.out"
 box touch /root/mark
@@ -117,7 +113,7 @@ apps_pid() {
 	box systemctl show -p MainPID silver-apps
 }
 node_status() { # where the newer package is
-	(cd "$TMP/newer" && as_developer node-status "127.0.0.1:$PORT") >"$TMP/out"
+	(cd "$TMP/newer" && as_developer node-status box) >"$TMP/out"
 }
 box 'cat /var/lib/silver/ssh/host_ed25519.pub' >"$TMP/host_key"
 apps_before=$(apps_pid)
@@ -160,11 +156,11 @@ new_key other
 sed -i "s|^\(\[127.0.0.1\]:$SSH_PORT\) .*|\1 $(cut -d ' ' -f 1,2 "$TMP/keys/other.pub")|" "$TMP/known_hosts"
 ok 'another host key than the pinned one is refused' exits 1 setup "$NEW"
 ok '  with the command that helps'           said 'ssh-keygen -R' "$TMP/setup.out"
-ok 'uninstall without --yes does nothing'    exits 1 as_developer uninstall "127.0.0.1:$PORT"
-ok 'uninstall removes silver'                as_developer uninstall "127.0.0.1:$PORT" --yes
+ok 'uninstall without --yes does nothing'    exits 1 as_developer uninstall box
+ok 'uninstall removes silver'                as_developer uninstall box --yes
 ok '  its programs'                          must_fail box test -e /usr/sbin/silverd
 ok '  and not the data'                      box test -e /var/lib/silver/apps/blog/current/record.ini
 ok '  nothing of it runs'                    must_fail box systemctl is-active --quiet silver-apps
-ok 'the machine is destroyed'                "$MACHINE" destroy "$BOX"
-ok '  without a trace'                       test ! -e "$BOX"
+ok 'the machine is destroyed'                as_developer destroy-node box --yes
+ok '  without a trace'                       test ! -e "$SILVER_NSPAWN_DIR/box"
 done_testing
