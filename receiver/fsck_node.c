@@ -308,7 +308,7 @@ static void check_host(struct fsck *s, int hosts_fd, const char *host, struct st
 	else if (!strv_has(&s->apps, l.app))
 		found(s, is_under_way(s, l.app) ? HOST_LEFT : HOST, path, "there is no app '%s'",
 		      l.app);
-	else if (!l.alias)
+	else if (location_is_live(&l))
 		strv_add(located, l.app);
 }
 

@@ -12,6 +12,8 @@
 #define ANSWER_MS  20000
 #define RECORD_MAX (1 << 20)
 
+const struct locate_to locate_to_live = {NULL, false};
+
 /* hosts/ is open as long as the lock is held. */
 static int take_lock(const struct node *node, int *hosts_fd, struct error *err)
 {
@@ -75,10 +77,9 @@ static int await_front(const struct node *node, struct error *err)
 }
 
 /* The link's creation decides between two who want the same. *made: it was not there. */
-static int claim(int hosts_fd, const char *app, const struct location *l, const char *alias,
-		 bool *made, struct error *err)
+static int claim(int hosts_fd, const struct location *l, bool *made, struct error *err)
 {
-	autofree char *name = location_name(l->text), *target = location_link(app, alias);
+	autofree char *name = location_name(l->text), *target = location_link(l), *now = NULL;
 	autolocation struct location other = {0};
 	struct error taken = ERROR_INIT;
 
@@ -87,22 +88,26 @@ static int claim(int hosts_fd, const char *app, const struct location *l, const 
 		return fs_sync(hosts_fd, err);
 	if (location_read(hosts_fd, name, &other, err) == -1)
 		return -1;
-	if (strcmp(other.app, app) != 0)
+	if (strcmp(other.app, l->app) != 0)
 		return error_set(err, E_REFUSED,
 				 "'%s' leads to the app '%s'; an address has one app", l->text,
 				 other.app);
-	if (!other.alias != !alias || (alias && strcmp(other.alias, alias) != 0))
+	now = location_link(&other);
+	if (strcmp(now, target) != 0)
 		return error_set(err, E_REFUSED,
 				 "'%s' %s%s already: `silver location remove %s %s` first", l->text,
 				 other.alias ? "redirects to " : "leads to ",
-				 other.alias ? other.alias : app, app, l->text);
+				 other.alias      ? other.alias
+				 : other.previous ? "the previous release"
+						  : l->app,
+				 l->app, l->text);
 	return fs_sync(hosts_fd, err); /* who made it may have been killed before this */
 }
 
 /* A host alone leads to its app without a word in the configuration. */
-static bool is_for_front(const struct location *l, const char *alias)
+static bool is_for_front(const struct location *l)
 {
-	return l->kind != LOCATION_HOST || *l->path || alias;
+	return l->kind != LOCATION_HOST || *l->path || l->alias;
 }
 
 static void take_back(const struct node *node, int hosts_fd, const char *app, const char *text)
@@ -115,58 +120,60 @@ static void take_back(const struct node *node, int hosts_fd, const char *app, co
 		error_report(&ignored);
 }
 
-static int add_locked(const struct node *node, int hosts_fd, const char *app,
-		      const struct location *l, const char *alias, bool *changed, struct error *err)
+static int add_locked(const struct node *node, int hosts_fd, const struct location *l,
+		      bool *changed, struct error *err)
 {
 	bool made;
 
 	*changed = false;
-	if (claim(hosts_fd, app, l, alias, &made, err) == -1)
+	if (claim(hosts_fd, l, &made, err) == -1)
 		return -1;
-	if (read_and_record(node, app, err) == 0 &&
-	    (!is_for_front(l, alias) || write_front(node, changed, err) == 0))
+	if (read_and_record(node, l->app, err) == 0 &&
+	    (!is_for_front(l) || write_front(node, changed, err) == 0))
 		return 0;
 	if (made)
-		take_back(node, hosts_fd, app, l->text);
+		take_back(node, hosts_fd, l->app, l->text);
 	return -1;
 }
 
 /* Where an alias may lead: to a location of the app's own that serves. */
-static int check_alias(int hosts_fd, const char *app, const struct location *l, const char *alias,
-		       struct error *err)
+static int check_alias(int hosts_fd, const struct location *l, struct error *err)
 {
 	autolocation struct location to = {0}, found = {0};
 	autofree char *name = NULL;
 	struct error none = ERROR_INIT;
 
-	if (!alias)
+	if (!l->alias)
 		return 0;
-	if (location_parse(alias, &to, err) == -1)
+	if (location_parse(l->alias, &to, err) == -1)
 		return -1;
 	if (l->kind != LOCATION_HOST || *l->path || to.kind != LOCATION_HOST)
 		return error_set(err, E_USAGE,
 				 "an alias is a host, and redirects to a host or to HOST/PATH");
-	name = location_name(alias);
-	if (location_read(hosts_fd, name, &found, &none) == -1 || strcmp(found.app, app) != 0 ||
-	    found.alias)
+	name = location_name(l->alias);
+	if (location_read(hosts_fd, name, &found, &none) == -1 || strcmp(found.app, l->app) != 0 ||
+	    !location_is_live(&found))
 		return error_set(err, E_REFUSED,
 				 "'%s' does not lead to '%s' itself: `silver location list %s` has "
 				 "what does",
-				 alias, app, app);
+				 l->alias, l->app, l->app);
 	return 0;
 }
 
-int locate_add(const struct node *node, const char *app, const char *text, const char *alias,
-	       struct error *err)
+int locate_add(const struct node *node, const char *app, const char *text,
+	       const struct locate_to *to, struct error *err)
 {
 	autolocation struct location l = {0};
 	autoclose int hosts_fd = -1;
 	bool changed;
 
-	if (name_check_app(app, err) == -1 || location_parse(text, &l, err) == -1 ||
-	    take_lock(node, &hosts_fd, err) == -1 ||
-	    check_alias(hosts_fd, app, &l, alias, err) == -1 ||
-	    add_locked(node, hosts_fd, app, &l, alias, &changed, err) == -1)
+	if (name_check_app(app, err) == -1 || location_parse(text, &l, err) == -1)
+		return -1;
+	l.app = xstrdup(app);
+	l.alias = to->alias ? xstrdup(to->alias) : NULL;
+	l.previous = to->previous;
+	if (take_lock(node, &hosts_fd, err) == -1 || check_alias(hosts_fd, &l, err) == -1 ||
+	    add_locked(node, hosts_fd, &l, &changed, err) == -1)
 		return -1;
 	fd_close(&hosts_fd);
 	return changed ? await_front(node, err) : 0;
@@ -192,7 +199,7 @@ int locate_for_push(const struct node *node, const char *app, const char *text, 
 				 "'%s' leads to the app '%s', so a path of it is for an admin to "
 				 "give: `silver location add %s %s`",
 				 l.host, whole.app, app, text);
-	return locate_add(node, app, text, NULL, err);
+	return locate_add(node, app, text, &locate_to_live, err);
 }
 
 /* What stands against it. */
@@ -207,7 +214,7 @@ static int check_removal(const struct locations *all, const char *app, const cha
 
 		if (strcmp(l->app, app) != 0)
 			continue;
-		own += !l->alias;
+		own += location_is_live(l);
 		if (strcmp(l->text, text) == 0)
 			found = l;
 		if (l->alias && strcmp(l->alias, text) == 0)
@@ -218,7 +225,7 @@ static int check_removal(const struct locations *all, const char *app, const cha
 	}
 	if (!found)
 		return error_set(err, E_NOTFOUND, "'%s' is no location of '%s'", text, app);
-	if (!found->alias && own == 1)
+	if (location_is_live(found) && own == 1)
 		return error_set(err, E_REFUSED,
 				 "it is the last location of '%s': add another one first, or take "
 				 "it out of service with `silver disable %s`",
@@ -322,8 +329,10 @@ static void list_one(const struct node *node, const struct location *l, bool is_
 {
 	autofree char *url = l->kind == LOCATION_HOST ? node_url(node, l->text) : NULL;
 
+	autofree char *target = location_target(l);
+
 	if (!j) {
-		printf("%s%s%s\n", l->text, l->alias ? " -> " : "", l->alias ? l->alias : "");
+		printf("%s%s\n", l->text, target);
 		return;
 	}
 	json_open(j, NULL, '{');
@@ -331,6 +340,7 @@ static void list_one(const struct node *node, const struct location *l, bool is_
 	json_str(j, "redirects_to", l->alias);
 	json_str(j, "url", url);
 	json_bool(j, "canonical", is_canonical);
+	json_bool(j, "previous", l->previous);
 	json_close(j, '}');
 }
 

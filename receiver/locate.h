@@ -8,11 +8,17 @@
 #pragma once
 #include "runtime/location.h"
 
+/* Where an app's location leads. */
+struct locate_to {
+	const char *alias; /* a location of the app's that it redirects to; NULL: it does not */
+	bool previous;     /* to the release that was live before */
+};
+extern const struct locate_to locate_to_live;
+
 /* The location leads to the app; no error if it did. E_REFUSED: another app has it, or nginx
- * refuses it, and all is as it was. alias: it redirects to that location of the app's; NULL: it
- * does not. */
+ * refuses it, and all is as it was. */
 MUST_CHECK int locate_add(const struct node *node, const char *app, const char *text,
-			  const char *alias, struct error *err);
+			  const struct locate_to *to, struct error *err);
 /* The same for what a push asks for: a host, or a path of a host that no other app has. */
 MUST_CHECK int locate_for_push(const struct node *node, const char *app, const char *text,
 			       struct error *err);

@@ -240,7 +240,7 @@ static int make_app(const struct node *node, int apps_fd, const char *app, const
 	    ensure_runner_dirs(node, app, &o, err) == -1)
 		return -1;
 	if (make_app_dir(node, apps_fd, tmp, &o, err) == -1 ||
-	    locate_add(node, app, host, NULL, err) == -1)
+	    locate_add(node, app, host, &locate_to_live, err) == -1)
 		return -1;
 	return fs_rename_sync(apps_fd, tmp, apps_fd, app, err);
 }
@@ -271,7 +271,7 @@ static int ensure_location(const struct node *node, const char *app, const char 
 		return -1;
 	has = locations_canonical(&all, app) != NULL;
 	locations_release(&all);
-	return has ? 0 : locate_add(node, app, host, NULL, err);
+	return has ? 0 : locate_add(node, app, host, &locate_to_live, err);
 }
 
 int provision_create(const struct node *node, const char *app, struct error *err)

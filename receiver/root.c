@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "common/fs.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/names.h"
 #include "common/node.h"
 #include "receiver/access.h"
@@ -78,6 +79,21 @@ static int verb_destroy(const struct node *node, const struct words *w, struct e
 	return 0;
 }
 
+/* The release before the live one, where the operator shows it; 0: he does not. */
+static unsigned shown_previous(const struct node *node, const char *app)
+{
+	return location_shows_previous(node, app) ? launch_previous(node, app) : 0;
+}
+
+static int start_previous(const struct node *node, const char *app, struct error *err)
+{
+	unsigned previous = shown_previous(node, app);
+
+	if (!previous || !launch_has_served(node, app, previous))
+		return 0;
+	return s6_start(node, app, previous, err);
+}
+
 static int verb_start(const struct node *node, const struct words *w, struct error *err)
 {
 	unsigned release = 0;
@@ -87,20 +103,23 @@ static int verb_start(const struct node *node, const struct words *w, struct err
 	if (provision_let_front_in(node, w->v[0], err) == -1 ||
 	    s6_start(node, w->v[0], release, err) == -1)
 		return error_prefix(err, "starting release %u of '%s'", release, w->v[0]);
+	if (start_previous(node, w->v[0], err) == -1) /* nobody waits for that one */
+		log_line("%s: the previous release is not shown: %s", w->v[0], err->text);
 	return 0;
 }
 
 static int verb_only(const struct node *node, const struct words *w, struct error *err)
 {
-	unsigned release = 0;
+	unsigned release = 0, previous;
 
 	if (parse_app_release(w, &release, err) == -1)
 		return -1;
-	if (s6_stop_others(node, w->v[0], release, node->drain_ms, err) == -1)
+	previous = shown_previous(node, w->v[0]);
+	if (s6_stop_others(node, w->v[0], release, previous, node->drain_ms, err) == -1)
 		return error_prefix(err, "draining '%s'", w->v[0]);
 	if (provision_let_front_in(node, w->v[0], err) == -1)
 		return -1;
-	return tidy_others(node, w->v[0], release, err);
+	return tidy_others(node, w->v[0], release, previous, err);
 }
 
 /* APP N WORD...: the words say which (runtime/s6name.h). */
@@ -137,17 +156,21 @@ static int verb_locate(const struct node *node, const struct words *w, struct er
 static int verb_location_add(const struct node *node, const struct words *w, struct error *err)
 {
 	bool is_alias = w->n == 4 && strcmp(w->v[1], "--redirect") == 0;
+	bool is_previous = w->n == 3 && strcmp(w->v[1], "--previous") == 0;
+	const struct locate_to to = {is_alias ? w->v[2] : NULL, is_previous};
 	const char *text = w->v[w->n - 1];
 	autoclose int app_fd = -1;
 
-	if (!is_alias && w->n != 2)
-		return error_set(err, E_USAGE, "location add APP LOCATION [--redirect LOCATION]");
+	if (!is_alias && !is_previous && w->n != 2)
+		return error_set(err, E_USAGE,
+				 "location add APP LOCATION [--redirect LOCATION | --previous]");
 	if (name_check_app(w->v[0], err) == -1 ||
 	    node_open_app(node, w->v[0], &app_fd, err) == -1 ||
-	    locate_add(node, w->v[0], text, is_alias ? w->v[2] : NULL, err) == -1)
+	    locate_add(node, w->v[0], text, &to, err) == -1 ||
+	    start_previous(node, w->v[0], err) == -1)
 		return -1;
-	printf("%s %s %s\n", text, is_alias ? "redirects to" : "leads to",
-	       is_alias ? w->v[2] : w->v[0]);
+	printf("%s %s %s%s\n", text, is_alias ? "redirects to" : "leads to",
+	       is_previous ? "the previous release of " : "", is_alias ? w->v[2] : w->v[0]);
 	return 0;
 }
 
@@ -374,7 +397,8 @@ static const struct verb verbs[] = {
 	{"stop", "APP RELEASE", 2, 2, verb_stop},
 	{"provision", "APP SERVICE VALUE", 3, 3, verb_provision},
 	{"locate", "APP LOCATION", 2, 2, verb_locate},
-	{"location add", "APP [--redirect LOCATION] LOCATION", 2, 4, verb_location_add},
+	{"location add", "APP [--redirect LOCATION | --previous] LOCATION", 2, 4,
+	 verb_location_add},
 	{"location remove", "APP LOCATION", 2, 2, verb_location_remove},
 	{"location list", "APP [--json]", 1, 2, verb_location_list},
 	{"access", "APP [-f] [-n LINES]", 1, 5, verb_access},

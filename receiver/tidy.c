@@ -16,7 +16,7 @@ static int open_existing(const struct node *node, const char *path, int *fd, str
 struct tidying {
 	const struct node *node;
 	const char *app;
-	unsigned only, except; /* 0: no such */
+	unsigned only, except[2]; /* 0: no such */
 };
 typedef bool (*is_wanted_fn)(const struct tidying *t, unsigned number);
 
@@ -29,7 +29,7 @@ static bool release_is_kept(const struct tidying *t, unsigned number)
 
 static bool tmp_is_used(const struct tidying *t, unsigned number)
 {
-	return number == t->except || (t->only && number != t->only);
+	return number == t->except[0] || number == t->except[1] || (t->only && number != t->only);
 }
 
 /* "12", or "12.mail.1": what it is of. */
@@ -81,9 +81,10 @@ int tidy_release(const struct node *node, const char *app, unsigned release, str
 	return remove_tmp(&t, err);
 }
 
-int tidy_others(const struct node *node, const char *app, unsigned live, struct error *err)
+int tidy_others(const struct node *node, const char *app, unsigned live, unsigned previous,
+		struct error *err)
 {
-	const struct tidying t = {.node = node, .app = app, .except = live};
+	const struct tidying t = {.node = node, .app = app, .except = {live, previous}};
 	autofree char *log = xasprintf("log/%s", app);
 
 	if (remove_tmp(&t, err) == -1)

@@ -9,6 +9,6 @@
 /* After release N was stopped. */
 MUST_CHECK int tidy_release(const struct node *node, const char *app, unsigned release,
 			    struct error *err);
-/* After all releases but `live` were drained. */
+/* After all releases but `live` and `previous` (0: none) were drained. */
 MUST_CHECK int tidy_others(const struct node *node, const char *app, unsigned live,
-			   struct error *err);
+			   unsigned previous, struct error *err);

@@ -141,7 +141,9 @@ void launch_release(struct launch *l)
 	strv_free_p(&l->env);
 }
 
-int launch_current(const struct node *node, const char *app, unsigned *number, struct error *err)
+/* The number in apps/APP/NAME -> releases/N. */
+static int read_link(const struct node *node, const char *app, const char *name, unsigned *number,
+		     struct error *err)
 {
 	autofree char *target = NULL;
 	autoclose int app_fd = -1;
@@ -149,15 +151,35 @@ int launch_current(const struct node *node, const char *app, unsigned *number, s
 
 	if (node_open_app(node, app, &app_fd, err) == -1)
 		return -1;
-	if (fs_read_link(app_fd, "current", &target, err) == -1)
+	if (fs_read_link(app_fd, name, &target, err) == -1)
 		return err->code == E_NOTFOUND
 			       ? error_set(err, E_NOTFOUND, "nothing is live for '%s' yet", app)
 			       : -1;
 	if (!str_starts(target, "releases/") ||
 	    !str_to_uint(target + strlen("releases/"), INT32_MAX, &n))
-		return error_set(err, E_SYSTEM, "'current' of '%s' names no release", app);
+		return error_set(err, E_SYSTEM, "'%s' of '%s' names no release", name, app);
 	*number = (unsigned)n;
 	return 0;
+}
+
+int launch_current(const struct node *node, const char *app, unsigned *number, struct error *err)
+{
+	return read_link(node, app, "current", number, err);
+}
+
+unsigned launch_previous(const struct node *node, const char *app)
+{
+	struct error none = ERROR_INIT;
+	unsigned number = 0;
+
+	return read_link(node, app, "previous", &number, &none) == 0 ? number : 0;
+}
+
+bool launch_has_served(const struct node *node, const char *app, unsigned number)
+{
+	autofree char *path = xasprintf("apps/%s/releases/%u/run/http.sock", app, number);
+
+	return fs_exists(node->fd, path);
 }
 
 /* Bound by a relative name: sun_path is short wherever DIR is. Mode 0777: nginx needs the write bit

@@ -27,6 +27,10 @@ void launch_release(struct launch *l);
 /* Number that the text of the link apps/APP/current gives. E_NOTFOUND: nothing is live. */
 MUST_CHECK int launch_current(const struct node *node, const char *app, unsigned *number,
 			      struct error *err);
+/* The release that was live before; 0: none. */
+unsigned launch_previous(const struct node *node, const char *app);
+/* Have processes of the release answered requests, ever? */
+bool launch_has_served(const struct node *node, const char *app, unsigned number);
 /* Becomes the server of its platform, listening on run/http.sock. Returns only on failure. */
 MUST_CHECK int launch_server(struct launch *l, struct error *err);
 /* Becomes a command in the directory of the app's files. Returns only on failure. */

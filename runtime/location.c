@@ -7,7 +7,8 @@
 #define TEXT_MAX   80 /* as that of a host: what has hosts/ in front stays a short path */
 #define RECORD_MAX (1 << 20)
 
-static const char link_begin[] = "../apps/", link_current[] = "current", link_alias[] = "alias/";
+static const char link_begin[] = "../apps/", link_current[] = "current", link_alias[] = "alias/",
+		  link_previous[] = "previous", to_previous[] = " -> the previous release";
 
 void location_release(struct location *l)
 {
@@ -101,12 +102,18 @@ static char *text_of_name(const char *name)
 	return replace(str_starts(name, "*.") ? name + 1 : name, ',', '/');
 }
 
-char *location_link(const char *app, const char *alias)
+bool location_is_live(const struct location *l)
 {
-	autofree char *name = alias ? location_name(alias) : NULL;
+	return !l->alias && !l->previous;
+}
 
-	return name ? xasprintf("%s%s/%s%s", link_begin, app, link_alias, name)
-		    : xasprintf("%s%s/%s", link_begin, app, link_current);
+char *location_link(const struct location *l)
+{
+	autofree char *name = l->alias ? location_name(l->alias) : NULL;
+
+	return name ? xasprintf("%s%s/%s%s", link_begin, l->app, link_alias, name)
+		    : xasprintf("%s%s/%s", link_begin, l->app,
+				l->previous ? link_previous : link_current);
 }
 
 static bool read_link(const char *target, struct location *out)
@@ -121,7 +128,8 @@ static bool read_link(const char *target, struct location *out)
 		return false;
 	if (str_starts(rest, link_alias))
 		return (out->alias = text_of_name(rest + strlen(link_alias))) != NULL;
-	return strcmp(rest, link_current) == 0;
+	out->previous = strcmp(rest, link_previous) == 0;
+	return out->previous || strcmp(rest, link_current) == 0;
 }
 
 int location_read(int hosts_fd, const char *name, struct location *out, struct error *err)
@@ -199,16 +207,23 @@ const struct location *locations_canonical(const struct locations *all, const ch
 	for (size_t i = 0; i < all->n; i++) {
 		const struct location *l = &all->v[i];
 
-		if (is_of(l, app) && l->kind == LOCATION_HOST && !l->alias &&
+		if (is_of(l, app) && l->kind == LOCATION_HOST && location_is_live(l) &&
 		    (!best || is_shorter(l, best)))
 			best = l;
 	}
 	return best;
 }
 
+char *location_target(const struct location *l)
+{
+	return l->alias ? xasprintf(" -> %s", l->alias) : xstrdup(l->previous ? to_previous : "");
+}
+
 static void format_one(const struct location *l, struct strbuf *out)
 {
-	strbuf_addf(out, "%s%s%s\n", l->text, l->alias ? " -> " : "", l->alias ? l->alias : "");
+	autofree char *target = location_target(l);
+
+	strbuf_addf(out, "%s%s\n", l->text, target);
 }
 
 void locations_format(const struct locations *all, const char *app, struct strbuf *out)
@@ -220,6 +235,16 @@ void locations_format(const struct locations *all, const char *app, struct strbu
 	for (size_t i = 0; i < all->n; i++)
 		if (is_of(&all->v[i], app) && &all->v[i] != canonical)
 			format_one(&all->v[i], out);
+}
+
+bool location_shows_previous(const struct node *node, const char *app)
+{
+	autofree char *file = xasprintf("locations/%s", app);
+	autostrbuf struct strbuf record = STRBUF_INIT;
+	struct error none = ERROR_INIT;
+
+	return fs_read_file(node->fd, file, RECORD_MAX, &record, &none) == 0 &&
+	       strstr(strbuf_str(&record), to_previous);
 }
 
 void location_of_app(const struct node *node, const char *app, char **host, char **path)

@@ -211,7 +211,7 @@ static int retire(int scan_fd, const char *name, int kill_ms, struct strv *gone,
 struct selection {
 	const char *app;
 	unsigned kinds;           /* of S6_BIT() */
-	unsigned only, except;    /* releases; 0: none */
+	unsigned only, except[2]; /* releases; 0: none */
 	const struct strv *spare; /* names of services; NULL: none */
 };
 
@@ -220,8 +220,8 @@ static bool is_selected(const struct selection *sel, const struct s6name *s)
 	autofree char *name = s6name_format(s);
 
 	return strcmp(s->app, sel->app) == 0 && (sel->kinds & S6_BIT(s->kind)) &&
-	       (!sel->only || s->release == sel->only) && s->release != sel->except &&
-	       !(sel->spare && strv_has(sel->spare, name));
+	       (!sel->only || s->release == sel->only) && s->release != sel->except[0] &&
+	       s->release != sel->except[1] && !(sel->spare && strv_has(sel->spare, name));
 }
 
 /* What a caller that died left: ".SERVICE.gone". Also of those that are spared: the name must be
@@ -269,10 +269,10 @@ int s6_stop(const struct node *node, const char *app, unsigned release, int kill
 	return stop_selected(node, &sel, kill_ms, err);
 }
 
-int s6_stop_others(const struct node *node, const char *app, unsigned except, int kill_ms,
-		   struct error *err)
+int s6_stop_others(const struct node *node, const char *app, unsigned live, unsigned previous,
+		   int kill_ms, struct error *err)
 {
-	struct selection sel = {.app = app, .kinds = S6_BIT(S6_WEB), .except = except};
+	struct selection sel = {.app = app, .kinds = S6_BIT(S6_WEB), .except = {live, previous}};
 
 	return stop_selected(node, &sel, kill_ms, err);
 }

@@ -39,9 +39,10 @@ MUST_CHECK int s6_start(const struct node *node, const char *app, unsigned relea
  */
 MUST_CHECK int s6_stop(const struct node *node, const char *app, unsigned release, int kill_ms,
 		       struct error *err);
-/* Ends what serves the requests of all releases of APP but `except`, side by side. */
-MUST_CHECK int s6_stop_others(const struct node *node, const char *app, unsigned except,
-			      int kill_ms, struct error *err);
+/* Ends what serves the requests of all releases of APP but these two, side by side. `previous` 0:
+ * only one. */
+MUST_CHECK int s6_stop_others(const struct node *node, const char *app, unsigned live,
+			      unsigned previous, int kill_ms, struct error *err);
 /* Ends everything of APP. */
 MUST_CHECK int s6_stop_app(const struct node *node, const char *app, int kill_ms,
 			   struct error *err);

@@ -84,6 +84,32 @@ ok '  its host and path'                  equal "$(at example.com /blog/env | py
 	"example.com /blog /blog/static-$(git -C "$REPO" rev-parse HEAD)/"
 ok '  and STATIC_URL serves'              equal "$(at example.com "/blog/static-$(git -C "$REPO" rev-parse HEAD)/file")" 1
 
+# the release before, only where an admin shows it
+verb location remove blog "'*'" >/dev/null
+ok 'prev.HOST leads nowhere'              equal "$(status_at prev.example.net /env)" 404
+ok '  until an admin adds it'             verb location add blog prev.example.net --previous
+ok '  which is listed so'                 said '^prev.example.net -> the previous release$' "$(verb location list blog >"$TMP/list" && echo "$TMP/list")"
+prev_is() { equal "$(environ prev.example.net /env SILVER_RELEASE)" "$1"; }
+ok '  its processes are started again'    wait_until 60 prev_is 1
+git -C "$REPO" commit -q --allow-empty -m 'nothing new'
+ok '  a push'                             push
+ok '  makes it the one before'            prev_is 2
+behind_it() { settled && [ ! -e "$STATE/run/service/blog.1" ]; }
+ok '  the one before that is ended'       wait_until 60 behind_it
+ok '  it still serves'                    prev_is 2
+ok '  and is no address of the app'       equal "$(environ example.com /blog/env SILVER_CANONICAL_HOSTNAME)" example.com
+ok '  another use of it is refused'       exits 1 verb location add blog prev.example.net
+ok '  a rollback changes the two'         verb rollback blog
+ok '  it shows what was live'             wait_until 60 prev_is 3
+ok '  and no alias leads to it'           exits 1 verb location add blog alias.example.net --redirect prev.example.net
+stop_silverd || bail 'silverd does not stop'
+start_silverd
+ok '35 the node starts both'              wait_until 60 prev_is 3
+ok '  removed'                            verb location remove blog prev.example.net
+ok '  it leads nowhere'                   equal "$(status_at prev.example.net /env)" 404
+verb activate blog 3 >/dev/null
+verb location add blog "'*'" >/dev/null
+
 ok 'remove'                               verb location remove blog old.example.com
 ok '  it leads elsewhere then'            equal "$(leads old.example.com /x)$(at old.example.com /version)" 1
 ok '  what is not there'                  exits 4 verb location remove blog old.example.com

@@ -497,8 +497,8 @@ static void draining_keeps_the_named_release_only(void **state)
 	start_tree(w);
 	for (unsigned i = 1; i <= 3; i++)
 		start_healthy(w, i);
-	must(s6_stop_others(&w->node, "blog", 2, 2000, &err), &err);
-	must(tidy_others(&w->node, "blog", 2, &err), &err);
+	must(s6_stop_others(&w->node, "blog", 2, 0, 2000, &err), &err);
+	must(tidy_others(&w->node, "blog", 2, 0, &err), &err);
 	must(health(w, 2, &err), &err);
 	assert_true(there(w->tmp->fd, "run/service/blog.2"));
 	assert_false(there(w->tmp->fd, "run/service/blog.1"));
@@ -664,9 +664,9 @@ static void draining_the_web_leaves_workers_alone(void **state)
 	go_live(w, 1);
 	must(set_workers(w, 1, "mail.1", NULL, &err), &err);
 	await_content(w, "log/blog/1.mail.1/current", "a b 1");
-	must(s6_stop_others(&w->node, "blog", 2, 1000, &err), &err);
+	must(s6_stop_others(&w->node, "blog", 2, 0, 1000, &err), &err);
 	assert_true(there(w->tmp->fd, "run/service/blog.1.mail.1"));
-	must(tidy_others(&w->node, "blog", 1, &err), &err);
+	must(tidy_others(&w->node, "blog", 1, 0, &err), &err);
 	assert_true(there(w->tmp->fd, "log/blog/1.mail.1"));
 	must(s6_stop(&w->node, "blog", 1, 1000, &err), &err); /* that ends all of it */
 	assert_false(any_service(w));
@@ -674,7 +674,7 @@ static void draining_the_web_leaves_workers_alone(void **state)
 	must(fs_rename(w->tmp->fd, "apps/blog/releases/1", w->tmp->fd, "apps/blog/releases/9",
 		       &err),
 	     &err);
-	must(tidy_others(&w->node, "blog", 2, &err), &err);
+	must(tidy_others(&w->node, "blog", 2, 0, &err), &err);
 	assert_false(there(w->tmp->fd, "log/blog/1.mail.1"));
 }
 
