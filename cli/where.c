@@ -1,6 +1,7 @@
 #include "cli/where.h"
 
 #include "cli/ask.h"
+#include "cli/carry.h"
 #include "cli/git.h"
 #include "cli/place.h"
 #include "cli/rollout.h"
@@ -133,9 +134,24 @@ static void tell_found(const struct where *w, const struct request *r, const cha
 		r->app[0] ? " about " : "", r->app, w->place.remote);
 }
 
+/* `run`, with the files that its words name. */
+static int run_with_files(const struct request *r, const struct strv *words, const char *node,
+			  int *status, struct error *err)
+{
+	autostrv struct strv there = STRV_INIT, dirs = STRV_INIT;
+	int result = carry_there(node, r, words, &there, &dirs, err);
+
+	if (result == 0)
+		result = ask_remote_wait(node, r, strv_argv(&there), there.n, status, err);
+	carry_back(node, r, &dirs);
+	return result;
+}
+
 static int ask_one(const struct where *w, const struct request *r, const struct strv *words,
 		   const char *node, int *status, struct error *err)
 {
+	if (!strcmp(r->command->name, "run"))
+		return run_with_files(r, words, node, status, err);
 	if (ask_remote_wait(node, r, words->v, words->n, status, err) == -1)
 		return -1;
 	if (*status && !(r->command->flags & RAW))
@@ -182,6 +198,8 @@ static int ask(const struct where *w, struct strv *words, int *status, struct er
 
 	if (request_parse(&request, strv_argv(words), words->n, err) == -1)
 		return -1;
+	if (w->node && !strcmp(request.command->name, "run"))
+		return run_with_files(&request, words, w->node, status, err);
 	if (w->node)
 		return ask_remote(w->node, &request, words->v, words->n, err);
 	if (w->dir)

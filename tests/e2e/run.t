@@ -27,6 +27,23 @@ tty_says() {
 }
 ok 'with one there is one, and its exit status' exits 5 tty_says
 
+# --- files that the words name --------------------------------------------------------------------------
+silver_here() { # in a directory of the developer's
+	(cd "$TMP/here" && GIT_SSH_COMMAND="ssh -F $TMP/ssh_config -i $TMP/keys/admin" \
+		timeout 60 "$USR/bin/silver" --node "127.0.0.1:$SSH_PORT" "$@" 2>"$TMP/here.err")
+}
+left_over() {
+	verb run blog sh -c "'ls -A \$TMPDIR | grep ^tmp'"
+}
+mkdir -p "$TMP/here/data"
+printf 'a,b\0\n' >"$TMP/here/data/it's 1.csv"
+ok 'a local file in the words of run is carried' equal "$(silver_here run blog cat "data/it's 1.csv" | od -c)" "$(od -c "$TMP/here/data/it's 1.csv")"
+ok '  which is said'                         said "carrying 'data/it's 1.csv'" "$TMP/here.err"
+ok '  with its name, behind an option, too'  said "--map=/.*/it's 1.csv>" "$(silver_here run blog sh -c 'printf "<%s>" "$@"' sh "--map=data/it's 1.csv" >"$TMP/out"; echo "$TMP/out")"
+ok '  and what is none stays as it is'       equal "$(silver_here run blog printf '<%s>' data no/such --x=data /etc)" '<data><no/such><--x=data></etc>'
+ok '  the status is that of the command'     exits 7 silver_here run blog sh -c 'exit 7' sh "data/it's 1.csv"
+ok '  and nothing of it is left there'       must_fail left_over
+
 fetch /env >"$TMP/request"
 verb run blog python3 -c "'import json, os; print(json.dumps(dict(os.environ)))'" >"$TMP/run"
 cat >"$TMP/same.py" <<'END'
