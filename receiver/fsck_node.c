@@ -122,6 +122,7 @@ static const struct known {
 	{"log", S_IFDIR, 0755, true},
 	{"hosts", S_IFDIR, 0755, true},
 	{"locations", S_IFDIR, 0755, false},
+	{"bodies", S_IFDIR, 0755, false},
 	{"pages", S_IFDIR, 0, false},
 	{"run", S_IFDIR, 0755, true},
 	{"services", S_IFDIR, 0755, false},

@@ -7,6 +7,7 @@
 #include "common/json.h"
 #include "common/names.h"
 #include "runtime/front.h"
+#include "runtime/front_bodies.h"
 #include "runtime/s6.h"
 
 #define ANSWER_MS  20000
@@ -281,13 +282,33 @@ static int unlink_all(const struct node *node, int hosts_fd, const char *app, st
 	return rc == -1 ? -1 : fs_sync(hosts_fd, err);
 }
 
+/* What nginx will not take is not kept. */
+int locate_body(const struct node *node, const char *app, uint64_t bytes, struct error *err)
+{
+	uint64_t before = front_body_of(node, app);
+	struct error ignored = ERROR_INIT;
+	autoclose int hosts_fd = -1;
+	bool changed;
+
+	if (take_lock(node, &hosts_fd, err) == -1 || front_body_set(node, app, bytes, err) == -1)
+		return -1;
+	if (write_front(node, &changed, err) == -1) {
+		if (front_body_set(node, app, before, &ignored) == -1)
+			error_report(&ignored);
+		return -1;
+	}
+	fd_close(&hosts_fd);
+	return changed ? await_front(node, err) : 0;
+}
+
 int locate_remove_all(const struct node *node, const char *app, struct error *err)
 {
 	autoclose int hosts_fd = -1;
 	bool changed;
 
 	if (take_lock(node, &hosts_fd, err) == -1 || unlink_all(node, hosts_fd, app, err) == -1 ||
-	    read_and_record(node, app, err) == -1 || write_front(node, &changed, err) == -1)
+	    read_and_record(node, app, err) == -1 || front_body_set(node, app, 0, err) == -1 ||
+	    write_front(node, &changed, err) == -1)
 		return -1;
 	fd_close(&hosts_fd);
 	return changed ? await_front(node, err) : 0;

@@ -28,6 +28,9 @@ MUST_CHECK int locate_remove(const struct node *node, const char *app, const cha
 /* For people, or as JSON, to stdout. */
 MUST_CHECK int locate_list(const struct node *node, const char *app, bool as_json,
 			   struct error *err);
+/* The largest body of a request to the app, from the next one on; 0: the node's max_body_bytes. */
+MUST_CHECK int locate_body(const struct node *node, const char *app, uint64_t bytes,
+			   struct error *err);
 /* None leads to the app any more. */
 MUST_CHECK int locate_remove_all(const struct node *node, const char *app, struct error *err);
 /* locations/ says what hosts/ says: at the start of a node. */

@@ -24,6 +24,7 @@
 #include "receiver/tidy.h"
 #include "receiver/users.h"
 #include "runtime/front.h"
+#include "runtime/front_bodies.h"
 #include "runtime/launch.h"
 #include "runtime/s6.h"
 #include "runtime/workers.h"
@@ -179,6 +180,44 @@ static int verb_location_remove(const struct node *node, const struct words *w, 
 	if (locate_remove(node, w->v[0], w->v[1], err) == -1)
 		return -1;
 	printf("%s leads to %s no more\n", w->v[1], w->v[0]);
+	return 0;
+}
+
+/* "64M": a number, and perhaps K, M or G. */
+static bool parse_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMG";
+	size_t digits = strspn(text, "0123456789");
+	autofree char *number = xstrndup(text, digits);
+	const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+
+	if (text[digits] && (!unit || text[digits + 1]))
+		return false;
+	if (!str_to_uint(number, FRONT_BODY_MAX >> shift, out))
+		return false;
+	*out <<= shift;
+	return *out >= FRONT_BODY_MIN;
+}
+
+static int verb_location_body(const struct node *node, const struct words *w, struct error *err)
+{
+	autoclose int app_fd = -1;
+	uint64_t bytes = 0;
+
+	if (name_check_app(w->v[0], err) == -1 || node_open_app(node, w->v[0], &app_fd, err) == -1)
+		return -1;
+	if (w->n == 2 && strcmp(w->v[1], "default") != 0 && !parse_size(w->v[1], &bytes))
+		return error_set(err, E_USAGE,
+				 "'%.40s' is no size: 64M or 2G, from 1K to 1024G, or default: the "
+				 "node's max_body_bytes",
+				 w->v[1]);
+	if (w->n == 2 && locate_body(node, w->v[0], bytes, err) == -1)
+		return -1;
+	bytes = front_body_of(node, w->v[0]);
+	printf("%s takes bodies of %llu bytes%s\n", w->v[0],
+	       (unsigned long long)(bytes ? bytes : node->max_body_bytes),
+	       bytes ? "" : ", as the node says");
 	return 0;
 }
 
@@ -401,6 +440,7 @@ static const struct verb verbs[] = {
 	 verb_location_add},
 	{"location remove", "APP LOCATION", 2, 2, verb_location_remove},
 	{"location list", "APP [--json]", 1, 2, verb_location_list},
+	{"location body", "APP [SIZE|default]", 1, 2, verb_location_body},
 	{"access", "APP [-f] [-n LINES]", 1, 5, verb_access},
 	{"rotate", "", 0, 0, verb_rotate},
 	{"renew", "APP SERVICE", 2, 2, verb_renew},

@@ -10,6 +10,7 @@
 #include "common/fs.h"
 #include "common/names.h"
 #include "common/proc.h"
+#include "runtime/front_bodies.h"
 #include "runtime/front_text.h"
 #include "runtime/http.h"
 #include "runtime/location.h"
@@ -40,7 +41,9 @@ struct config {
 	const struct node *node;
 	const char *listen;
 	struct locations locations;
+	struct front_bodies bodies;
 	struct strv trusted;
+	uint64_t size; /* of @SIZE@ */
 };
 
 /* One line of a map: a regular expression for what a location takes of "HOST/PATH". */
@@ -128,7 +131,27 @@ static void add_listen(const struct config *c, struct strbuf *out)
 
 static void add_body(const struct config *c, struct strbuf *out)
 {
+	strbuf_addf(out, "%llu", (unsigned long long)c->bodies.largest);
+}
+
+static void add_default_body(const struct config *c, struct strbuf *out)
+{
 	strbuf_addf(out, "%llu", (unsigned long long)c->node->max_body_bytes);
+}
+
+static void add_body_apps(const struct config *c, struct strbuf *out)
+{
+	front_bodies_add_apps(&c->bodies, out);
+}
+
+static void add_body_over(const struct config *c, struct strbuf *out)
+{
+	front_bodies_add_over(&c->bodies, out);
+}
+
+static void add_size(const struct config *c, struct strbuf *out)
+{
+	strbuf_addf(out, "%llu", (unsigned long long)c->size);
 }
 
 static void add_answer(const struct config *c, struct strbuf *out)
@@ -141,9 +164,19 @@ static const struct word {
 	const char *text;
 	void (*add)(const struct config *c, struct strbuf *out);
 } words[] = {
-	{"@LISTEN@", add_listen},      {"@NAMED@", add_named},  {"@WILD@", add_wild},
-	{"@REDIRECT@", add_redirects}, {"@MOUNT@", add_mounts}, {"@TRUSTED@", add_trusted},
-	{"@REAL_IP@", add_real_ip},    {"@BODY@", add_body},    {"@ANSWER@", add_answer},
+	{"@LISTEN@", add_listen},
+	{"@NAMED@", add_named},
+	{"@WILD@", add_wild},
+	{"@REDIRECT@", add_redirects},
+	{"@MOUNT@", add_mounts},
+	{"@TRUSTED@", add_trusted},
+	{"@REAL_IP@", add_real_ip},
+	{"@BODY@", add_body},
+	{"@ANSWER@", add_answer},
+	{"@BODY_APPS@", add_body_apps},
+	{"@BODY_OVER@", add_body_over},
+	{"@SIZE@", add_size},
+	{"@DEFAULT_BODY@", add_default_body},
 };
 
 static const struct word *word_at(const char *text)
@@ -169,6 +202,24 @@ static void fill_in(const struct config *c, const char *template, struct strbuf 
 			strbuf_addch(out, *template ++);
 		}
 	}
+}
+
+/* What stands between the two marks is there once for each size. */
+static void fill_in_all(struct config *c, struct strbuf *out)
+{
+	static const char begin[] = "@EACH_BODY@", end[] = "@END_BODY@";
+	const char *block = strstr(front_template, begin), *rest = strstr(front_template, end);
+	autofree char *head = xstrndup(front_template, (size_t)(block - front_template));
+	autofree char *each = NULL;
+
+	block += strlen(begin);
+	each = xstrndup(block, (size_t)(rest - block));
+	fill_in(c, head, out);
+	for (size_t i = 0; i < c->bodies.n_sizes; i++) {
+		c->size = c->bodies.size[i];
+		fill_in(c, each, out);
+	}
+	fill_in(c, rest + strlen(end), out);
 }
 
 static uint64_t fnv1a(const char *s)
@@ -200,10 +251,12 @@ static int compose(const struct node *node, const char *http_addr_port, struct s
 
 	if (locations_read(node, &c.locations, err) == -1)
 		return -1;
+	front_bodies_read(node, &c.bodies);
 	node_trusted(node, &c.trusted);
-	fill_in(&c, front_template, &body);
+	fill_in_all(&c, &body);
 	add_generation(strbuf_str(&body), out);
 	locations_release(&c.locations);
+	front_bodies_release(&c.bodies);
 	strv_free_p(&c.trusted);
 	return 0;
 }

@@ -180,6 +180,21 @@ large() { fetch /count --data-binary "@$TMP/body" -H Expect: -w ' %{http_code}' 
 ok 'a body that is too large is answered 413' sh -c 'echo "$1" | grep -q " 413$"' - "$(large)"
 ok '  with a page'                           sh -c 'echo "$1" | grep -Eq "Request [0-9a-f]{32}"' - "$(large)"
 ok '  a smaller one arrives'                 equal "$(head -c 99999 /dev/zero | fetch /count --data-binary @-)" 99999
+ok 'a size of its own'                         verb location body blog 8M
+ok '  is known'                                equal "$(verb location body blog)" 'blog takes bodies of 8388608 bytes'
+ok '  it takes the larger body'                equal "$(fetch /count --data-binary "@$TMP/body")" 5000000
+head -c 8388609 /dev/zero >"$TMP/over"
+ok '  up to the byte'                          equal "$(head -c 8388608 /dev/zero | fetch /count -H Expect: --data-binary @-)" 8388608
+over() { fetch_status /count -H Expect: --data-binary "@$TMP/over" 2>/dev/null; }
+ok '  and no more'                             equal "$(over)" 413
+chunked() { fetch_status /count -H Expect: -H 'Transfer-Encoding: chunked' --data-binary "@$1" 2>/dev/null; }
+ok '  not in chunks either'                    equal "$(chunked "$TMP/over")" 413
+ok '  of which it takes the smaller'           equal "$(chunked "$TMP/body")" 200
+ok '  what is no size is refused'              exits 2 verb location body blog "'8M; }'"
+ok '  nor is nothing'                          exits 2 verb location body blog 0
+ok '  default'                                 verb location body blog default
+ok '  is the node'\''s'                         equal "$(large | tail -c 4)" ' 413'
+ok '  in chunks, too'                          equal "$(chunked "$TMP/body")" 413
 ok 'who takes too long is answered 504'      equal "$(fetch_status "/wait?$TMP/finish")" 504
 : >"$TMP/finish"
 seen=$(fetch /environ -H 'X-Forwarded-For: 6.6.6.6, 192.0.2.7, 10.1.2.3' -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Host: www.example.com' |

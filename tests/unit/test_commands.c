@@ -73,6 +73,7 @@ static const struct {
 	{"location add blog www.example.com", ROLE_ADMIN},
 	{"location remove blog www.example.com", ROLE_ADMIN},
 	{"location list blog", ROLE_READ},
+	{"location body blog 8M", ROLE_ADMIN},
 	{"create blog", ROLE_DEPLOY},
 	{"destroy blog", ROLE_ADMIN},
 	{"destroy blog --yes", ROLE_ADMIN},
