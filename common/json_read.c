@@ -19,25 +19,31 @@ static void free_json(json_t **j)
 static int take_object(const struct reading *r, json_t *object, const char *outer, int depth,
 		       struct error *err);
 
+static int take_array(const struct reading *r, json_t *array, const char *outer, int depth,
+		      struct error *err);
+
 static int take_value(const struct reading *r, const char *key, json_t *value, int depth,
 		      struct error *err)
 {
 	autofree char *text = NULL;
 
+	if (depth > DEPTH_MAX)
+		return error_set(err, E_USAGE, "nested deeper than %d", DEPTH_MAX);
+
 	if (json_is_null(value))
 		return 0;
 	if (json_is_object(value))
 		return take_object(r, value, key, depth + 1, err);
+	if (json_is_array(value))
+		return take_array(r, value, key, depth + 1, err);
 	if (json_is_string(value))
 		text = xstrdup(json_string_value(value));
 	else if (json_is_integer(value))
 		text = xasprintf("%" PRId64, (int64_t)json_integer_value(value));
 	else if (json_is_real(value))
 		text = xasprintf("%g", json_real_value(value));
-	else if (json_is_boolean(value))
-		text = xstrdup(json_is_true(value) ? "true" : "false");
 	else
-		return error_set(err, E_USAGE, "'%s' is an array", key);
+		text = xstrdup(json_is_true(value) ? "true" : "false");
 	r->fn(r->ctx, r->object, key, text);
 	return 0;
 }
@@ -45,13 +51,23 @@ static int take_value(const struct reading *r, const char *key, json_t *value, i
 static int take_object(const struct reading *r, json_t *object, const char *outer, int depth,
 		       struct error *err)
 {
-	if (depth > DEPTH_MAX)
-		return error_set(err, E_USAGE, "objects nested deeper than %d", DEPTH_MAX);
 	for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
 		const char *name = json_object_iter_key(at);
 		autofree char *key = outer ? xasprintf("%s.%s", outer, name) : xstrdup(name);
 
 		if (take_value(r, key, json_object_iter_value(at), depth, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_array(const struct reading *r, json_t *array, const char *outer, int depth,
+		      struct error *err)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		autofree char *key = xasprintf("%s.%zu", outer, i);
+
+		if (take_value(r, key, json_array_get(array, i), depth, err) == -1)
 			return -1;
 	}
 	return 0;

@@ -1,8 +1,8 @@
 /* json_read.h - reading the JSON (RFC 8259) that other programs print; the only user of jansson.
  *
  * For documents that are a table: an object, or an array of objects. A value is handed on as its
- * text (a real number by %g); null counts as absent. Inside an object of an
- * object keys are "outer.inner". Arrays inside, text that is no UTF-8, NULs, a key twice, and more
+ * text (a real number by %g); null counts as absent. Of an object or an array
+ * inside, keys are "outer.inner" and "outer.0". Text that is no UTF-8, NULs, a key twice, and more
  * than one document are errors. */
 #pragma once
 #include "common/mem.h"
