@@ -371,7 +371,10 @@ static int no_log(const struct logs_query *query, unsigned release, struct error
 		return error_set(err, E_NOTFOUND,
 				 "release %u has no log of a process '%s'; 'status' lists them",
 				 release, query->process);
-	return error_set(err, E_NOTFOUND, "release %u has no log", release);
+	return error_set(err, E_NOTFOUND,
+			 "release %u has no log: nothing ran that wrote one; --access has the "
+			 "requests",
+			 release);
 }
 
 int logs_print(const struct app *app, const struct logs_query *query, struct error *err)

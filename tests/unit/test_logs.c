@@ -112,7 +112,8 @@ static void a_log_that_is_not_there_is_said(void **state)
 	make_live(s, 2);
 	assert_int_equal(logs_print(&s->app, &query, &err), -1);
 	assert_int_equal(err.code, E_NOTFOUND);
-	assert_string_equal(err.text, "release 2 has no log");
+	assert_string_equal(err.text, "release 2 has no log: nothing ran that wrote one; "
+				      "--access has the requests");
 }
 
 /* Reads until `want` has come; what comes is exactly that. */
