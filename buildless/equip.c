@@ -27,7 +27,7 @@ static int check_one(const struct app *app, const struct appini_service *s, stru
 {
 	int given;
 
-	if (service_check(s->name, s->value, err) == -1)
+	if (service_check(&app->node, s->name, s->value, err) == -1)
 		return -1;
 	given = is_given(app, s, err);
 	if (given != 0)

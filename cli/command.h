@@ -50,6 +50,7 @@ int cmd_doctor(struct call *call, struct error *err);
 int cmd_completion(struct call *call, struct error *err);
 int cmd_setup_node(struct call *call, struct error *err);
 int cmd_node_status(struct call *call, struct error *err);
+int cmd_service_check(struct call *call, struct error *err);
 int cmd_uninstall(struct call *call, struct error *err);
 int cmd_create_node(struct call *call, struct error *err);
 int cmd_list_nodes(struct call *call, struct error *err);

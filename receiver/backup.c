@@ -92,7 +92,10 @@ static int find_parts(const struct node *node, const char *app, struct parts *ou
 	for (size_t i = 0; i < records.n; i++) {
 		const struct service *service = service_named(records.v[i]);
 
-		if (service && out->n < PARTS)
+		if (service && service->foreign)
+			tell("%s: left as it is; the node does not speak to that server",
+			     service->name);
+		else if (service && out->n < PARTS)
 			out->v[out->n++] = (struct part){service, NULL, -1};
 	}
 	return 0;

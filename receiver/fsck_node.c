@@ -126,6 +126,7 @@ static const struct known {
 	{"pages", S_IFDIR, 0, false},
 	{"run", S_IFDIR, 0755, true},
 	{"services", S_IFDIR, 0755, false},
+	{"services.d", S_IFDIR, 0, false}, /* plug-ins (services/plugin.h) */
 	{"keys", S_IFDIR, 0700, false},
 	{"packages", S_IFDIR, 0755, false},
 	{"ssh/host_ed25519", S_IFREG, 0600, false},

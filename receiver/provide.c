@@ -9,6 +9,7 @@
 #include "common/names.h"
 #include "receiver/own_server.h"
 #include "services/catalog.h"
+#include "services/plugin.h"
 #include "services/record.h"
 #include "services/settings.h"
 
@@ -20,6 +21,11 @@
 static int find_user(const struct node *node, const char *app, const struct service *service,
 		     const struct service_settings *settings, struct runner *out, struct error *err)
 {
+	if (service->plugin && settings->admin) { /* what it knows is not the app's */
+		autofree char *name = xasprintf("silver-x-%s", service->name);
+
+		return own_server_user(name, "a service of silver apps", out, err);
+	}
 	if (service->of_runner)
 		return runner_find(node, app, out, err);
 	if (!settings->admin)
@@ -74,7 +80,7 @@ static int call_service_with(const struct node *node, const char *verb, const ch
 	autoclose int in = -1;
 	const char *const words[] = {verb, app, service->name, NULL};
 
-	if (service_settings_read(node, service->record, &settings, err) == -1 ||
+	if (service_settings_read(node, service, &settings, err) == -1 ||
 	    read_password(&settings, &env, err) == -1 ||
 	    find_user(node, app, service, &settings, &call.user, err) == -1 ||
 	    make_input(has, &in, err) == -1)
@@ -137,7 +143,7 @@ static char *record_value(const struct service *service, const char *value,
 {
 	if (strcmp(service->name, service->record) != 0)
 		return xstrdup(service->name);
-	if (has->value && service_named(has->value))
+	if (has->value && service_is_variant(has->value, service))
 		return xstrdup(has->value);
 	return service_value(value);
 }
@@ -148,7 +154,7 @@ static int ensure_server(const struct node *node, const struct service *service,
 
 	if (!service->server)
 		return 0;
-	if (service_settings_read(node, service->record, &settings, err) == -1)
+	if (service_settings_read(node, service, &settings, err) == -1)
 		return -1;
 	return settings.admin ? 0 : own_server_ensure(node, service->server, err);
 }
@@ -162,7 +168,8 @@ int provide_service(const struct node *node, const char *app, const char *name, 
 	autofree char *wanted = NULL;
 
 	if (name_check_app(app, err) == -1 || name_check_service(name, err) == -1 ||
-	    service_check(name, value, err) == -1 || node_open_app(node, app, &app_fd, err) == -1)
+	    service_check(node, name, value, err) == -1 ||
+	    node_open_app(node, app, &app_fd, err) == -1)
 		return -1;
 	service = service_named(name);
 	if (service_record_read(app_fd, service->record, &has, err) == -1 ||
@@ -230,17 +237,35 @@ int provide_retire(const struct node *node, const char *app, const char *name, s
 	return fs_unlink(fd, mark, err) == -1 ? -1 : fs_sync(fd, err);
 }
 
+/* What a plug-in keeps below data/APP goes with it, what it keeps on a server it has to clear. An
+ * operator who took the plug-in away has taken that on. */
+static int remove_of_plugin(const struct node *node, const char *app, const struct service *service,
+			    const struct service_record *has, struct error *err)
+{
+	autosettings struct service_settings settings = {0};
+
+	if (!has->value)
+		return 0;
+	if (plugin_find(node, service->name, err) == -1)
+		return err->code == E_NOTFOUND ? 0 : -1;
+	if (service_settings_read(node, service, &settings, err) == -1)
+		return -1;
+	return settings.admin ? call_service(node, "remove", app, service, has, NULL, err) : 0;
+}
+
 static int remove_one(const struct node *node, const char *app, int app_fd, const char *record,
 		      struct error *err)
 {
 	const struct service *service = service_named(record);
 	autorecord struct service_record has = {NULL, STRV_INIT};
 
-	if (!service || service->of_runner) /* that goes with data/APP */
+	if (!service || (service->of_runner && !service->plugin)) /* that goes with data/APP */
 		return 0;
 	if (service_record_read(app_fd, record, &has, err) == -1 ||
 	    ensure_server(node, service, err) == -1)
 		return -1;
+	if (service->plugin)
+		return remove_of_plugin(node, app, service, &has, err);
 	return call_service(node, "remove", app, service, &has, NULL, err);
 }
 

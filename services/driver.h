@@ -15,6 +15,8 @@ struct service_call {
 	char node_id[40]; /* tells this node from another that uses the same server */
 	char *admin;      /* of a server elsewhere (settings.h); NULL: the node's own */
 	char *password;   /* its administrator's, where that is not in `admin`; or NULL */
+	char *host;       /* of a server that we do not speak to; or NULL */
+	int timeout_ms, data_timeout_ms; /* of a plug-in's verbs (plugin.h) */
 	/* What is asked for, and the environment that the app has: empty before the first time. A
 	 * driver that finds its names and password there keeps them. */
 	struct service_record has;
@@ -46,7 +48,7 @@ struct service_driver {
 };
 
 extern const struct service_driver postgresql_driver, mysql_driver, sqlite_driver, redis_driver,
-	files_driver, writable_root_driver;
+	files_driver, writable_root_driver, couchdb_driver, mongodb_driver, plugin_driver;
 
 /* 32 hex digits that nobody can guess. The caller frees. */
 char *service_new_password(void);

@@ -61,20 +61,35 @@ static bool is_asked_for(const struct environment_release *r, const char *name)
 	return false;
 }
 
-/* In the order of the catalog, whatever that of app.ini is. */
+static int add_service(const struct environment_release *r, const struct service *service,
+		       struct strv *env, struct error *err)
+{
+	autorecord struct service_record record = {NULL, STRV_INIT};
+
+	if (service_record_read(r->app_fd, service->record, &record, err) == -1)
+		return -1;
+	add_missing(env, &record.env);
+	return 0;
+}
+
+/* In the order of the catalog, whatever that of app.ini is; plug-ins behind it, by name. */
 static int add_services(const struct environment_release *r, struct strv *env, struct error *err)
 {
+	autostrv struct strv plugins = STRV_INIT;
 	const struct service *service;
 
-	for (size_t i = 0; (service = service_at(i)); i++) {
-		autorecord struct service_record record = {NULL, STRV_INIT};
-
-		if (!is_asked_for(r, service->name))
-			continue;
-		if (service_record_read(r->app_fd, service->record, &record, err) == -1)
+	for (size_t i = 0; (service = service_at(i)); i++)
+		if (is_asked_for(r, service->name) && add_service(r, service, env, err) == -1)
 			return -1;
-		add_missing(env, &record.env);
+	for (size_t i = 0; i < r->n_services; i++) {
+		service = service_named(r->services[i]);
+		if (service && service->plugin)
+			strv_add(&plugins, service->name);
 	}
+	strv_sort(&plugins);
+	for (size_t i = 0; i < plugins.n; i++)
+		if (add_service(r, service_named(plugins.v[i]), env, err) == -1)
+			return -1;
 	return 0;
 }
 

@@ -81,7 +81,7 @@ bool service_record_gives(const struct service_record *r, const char *name, cons
 		return false;
 	if (service && strcmp(service->name, service->record) != 0)
 		return strcmp(r->value, name) == 0;
-	return strcmp(r->value, value) == 0 || service_named(r->value);
+	return strcmp(r->value, value) == 0 || (service && service_is_variant(r->value, service));
 }
 
 void service_record_release(struct service_record *r)

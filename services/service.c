@@ -27,8 +27,8 @@
 #define FIRST_FD  3
 
 static const struct service_driver *const drivers[] = {
-	&postgresql_driver, &mysql_driver, &sqlite_driver,
-	&redis_driver,      &files_driver, &writable_root_driver,
+	&postgresql_driver, &mysql_driver,         &sqlite_driver,  &redis_driver,
+	&files_driver,      &writable_root_driver, &couchdb_driver, &mongodb_driver,
 };
 
 static const struct service_driver *driver_named(const char *name)
@@ -37,6 +37,11 @@ static const struct service_driver *driver_named(const char *name)
 		if (strcmp(drivers[i]->name, name) == 0)
 			return drivers[i];
 	return NULL;
+}
+
+static const struct service_driver *driver_of(const struct service *service)
+{
+	return service->plugin ? &plugin_driver : driver_named(service->record);
 }
 
 static int give(const struct service_call *call, service_give_fn fn, struct error *err)
@@ -80,7 +85,8 @@ static int verb_remove(const struct service_driver *d, const struct service_call
 static int verb_clear(const struct service_driver *d, const struct service_call *call,
 		      struct error *err)
 {
-	return d->clear(call, err);
+	return d->clear ? d->clear(call, err)
+			: error_set(err, E_REFUSED, "'%s' cannot be cleared", call->service->name);
 }
 
 static int verb_status(const struct service_driver *d, const struct service_call *call,
@@ -155,11 +161,14 @@ static int read_call(struct service_call *call, const char *app, const char *nam
 	if (!call->service)
 		return error_set(err, E_USAGE, "no service '%s'", name);
 	if (name_check_app(app, err) == -1 || read_node_id(call, err) == -1 ||
-	    service_settings_read(call->node, call->service->record, &settings, err) == -1 ||
+	    service_settings_read(call->node, call->service, &settings, err) == -1 ||
 	    strbuf_read_fd(&input, STDIN_FILENO, INPUT_MAX, err) == -1)
 		return -1;
 	memcpy(call->app, app, strlen(app) + 1);
 	call->admin = steal_ptr(&settings.admin);
+	call->host = steal_ptr(&settings.host);
+	call->timeout_ms = settings.timeout_ms;
+	call->data_timeout_ms = settings.data_timeout_ms;
 	call->password = password ? xstrdup(password) : NULL;
 	return service_record_parse(&call->has, strbuf_str(&input), input.len, err);
 }
@@ -174,11 +183,12 @@ static int run_verb(const struct node *node, char **words, struct error *err)
 	if (!verb)
 		return error_set(err, E_USAGE, "no verb '%s'", words[0]);
 	r = read_call(&call, words[1], words[2], err);
-	driver = r == 0 ? driver_named(call.service->record) : NULL;
+	driver = r == 0 ? driver_of(call.service) : NULL;
 	if (driver)
 		r = verb->run(driver, &call, err);
 	service_record_release(&call.has);
 	free(call.admin);
+	free(call.host);
 	free(call.password);
 	return r;
 }

@@ -8,15 +8,15 @@
 
 static void a_name_or_value_that_is_none_is_refused_with_words(void **state)
 {
+	struct node node = {.fd = tmp_fd(state)};
 	struct error err = ERROR_INIT;
 
-	(void)state;
-	assert_int_equal(service_check("postgresql", "", &err), 0);
-	assert_int_equal(service_check("files", "YES", &err), 0);
-	assert_int_equal(service_check("postgre", "", &err), -1);
+	assert_int_equal(service_check(&node, "postgresql", "", &err), 0);
+	assert_int_equal(service_check(&node, "files", "YES", &err), 0);
+	assert_int_equal(service_check(&node, "postgre", "", &err), -1);
 	assert_int_equal(err.code, E_REFUSED);
 	assert_non_null(strstr(err.text, "'postgre'"));
-	assert_int_equal(service_check("sqlite", "/tmp/x\x1b", &err), -1);
+	assert_int_equal(service_check(&node, "sqlite", "/tmp/x\x1b", &err), -1);
 	assert_non_null(strstr(err.text, "takes no value, and has '/tmp/x\\x1b'"));
 }
 
@@ -127,13 +127,13 @@ static void a_password_that_everybody_may_read_is_refused(void **state)
 	put_file(node.fd, "node.ini",
 		 "[node]\n[service.postgresql]\nadmin = postgresql://a:b@c/d\n");
 	assert_int_equal(fchmodat(node.fd, "node.ini", 0644, 0), 0);
-	assert_int_equal(service_settings_read(&node, "postgresql", &s, &err), -1);
+	assert_int_equal(service_settings_read(&node, service_named("postgresql"), &s, &err), -1);
 	assert_true(str_starts(err.text, "node.ini:3: [service.postgresql]: everybody may read"));
 	service_settings_release(&s);
-	assert_int_equal(service_settings_read(&node, "mysql", &s, &err), 0);
+	assert_int_equal(service_settings_read(&node, service_named("mysql"), &s, &err), 0);
 	assert_null(s.admin);
 	assert_int_equal(fchmodat(node.fd, "node.ini", 0600, 0), 0);
-	assert_int_equal(service_settings_read(&node, "postgresql", &s, &err), 0);
+	assert_int_equal(service_settings_read(&node, service_named("postgresql"), &s, &err), 0);
 	assert_string_equal(s.admin, "postgresql://a:b@c/d");
 }
 
@@ -144,14 +144,14 @@ static void what_nobody_knows_in_node_ini_is_refused(void **state)
 	struct error err = ERROR_INIT;
 
 	put_file(node.fd, "node.ini", "[service.postgresql]\nadmn = postgresql://c/d\n");
-	assert_int_equal(service_settings_read(&node, "postgresql", &s, &err), -1);
+	assert_int_equal(service_settings_read(&node, service_named("postgresql"), &s, &err), -1);
 	assert_non_null(strstr(err.text, "unknown setting 'admn'"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_name_or_value_that_is_none_is_refused_with_words),
+		TMP_TEST(a_name_or_value_that_is_none_is_refused_with_words),
 		cmocka_unit_test(every_service_has_a_name_that_passes),
 		cmocka_unit_test(a_record_comes_back_as_it_was_written),
 		cmocka_unit_test(a_record_that_is_cut_or_lies_is_refused),
