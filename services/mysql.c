@@ -19,7 +19,8 @@
 
 struct target {
 	char *host, *user, *password, *socket;
-	char *from; /* where the app's account may come from, as the server sees it */
+	char *from;   /* where the app's account may come from, as the server sees it */
+	char *ssl_ca; /* whose certificates are believed; NULL: no TLS */
 	unsigned port;
 };
 
@@ -30,6 +31,7 @@ static void target_release(struct target *t)
 	free(t->password);
 	free(t->socket);
 	free(t->from);
+	free(t->ssl_ca);
 }
 static void close_server(MYSQL **m)
 {
@@ -39,7 +41,9 @@ static void close_server(MYSQL **m)
 #define autotarget __attribute__((cleanup(target_release)))
 #define automysql  __attribute__((cleanup(close_server)))
 
-/* mysql://USER[:PASSWORD]@HOST[:PORT]/ */
+#define SSL_CA "/?ssl-ca="
+
+/* mysql://USER[:PASSWORD]@HOST[:PORT]/[?ssl-ca=/PATH] */
 static int parse_url(const char *url, struct target *t, struct error *err)
 {
 	const char *user = url + strlen(URL), *host = strchr(url, '@');
@@ -63,11 +67,17 @@ static int parse_url(const char *url, struct target *t, struct error *err)
 	}
 	t->port = (unsigned)port;
 	t->from = xstrdup("%");
+	host = strchrnul(host, '/');
+	if (str_starts(host, SSL_CA "/"))
+		t->ssl_ca = xstrdup(host + strlen(SSL_CA));
+	else if (*host && host[1])
+		goto bad;
 	if (len > 0)
 		return 0;
 bad:
 	return error_set(err, E_SYSTEM,
-			 "node.ini: [service.mysql]: admin is mysql://USER@HOST:PORT/");
+			 "node.ini: [service.mysql]: admin is mysql://USER@HOST:PORT/, with TLS "
+			 "mysql://USER@HOST:PORT" SSL_CA "/PATH.pem");
 }
 
 /* Its user is its administrator, by the socket and without a password. */
@@ -92,6 +102,16 @@ static int mysql_says(MYSQL *m, struct error *err)
 	return error_set(err, E_SYSTEM, "the server says: %.500s", mysql_error(m));
 }
 
+/* Nothing is said to a server that has not shown whose it is. */
+static bool want_tls(MYSQL *m, const struct target *t)
+{
+	my_bool yes = 1;
+
+	return mysql_optionsv(m, MYSQL_OPT_SSL_CA, t->ssl_ca) == 0 &&
+	       mysql_optionsv(m, MYSQL_OPT_SSL_ENFORCE, &yes) == 0 &&
+	       mysql_optionsv(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes) == 0;
+}
+
 static int open_target(const struct target *t, MYSQL **out, struct error *err)
 {
 	unsigned connect_s = CONNECT_S;
@@ -101,7 +121,8 @@ static int open_target(const struct target *t, MYSQL **out, struct error *err)
 	if (!*out)
 		return error_set(err, E_SYSTEM, "out of memory");
 	if (mysql_optionsv(*out, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s) ||
-	    mysql_optionsv(*out, MYSQL_SET_CHARSET_NAME, "utf8mb4"))
+	    mysql_optionsv(*out, MYSQL_SET_CHARSET_NAME, "utf8mb4") ||
+	    (t->ssl_ca && !want_tls(*out, t)))
 		return mysql_says(*out, err);
 	if (mysql_real_connect(*out, host, t->user, t->password, NULL, t->port, t->socket, 0))
 		return 0;
@@ -218,8 +239,8 @@ static int ensure_account(MYSQL *m, const struct target *t, const char *db, cons
 
 	if (run(m, err, "CREATE USER IF NOT EXISTS '%s'@'%s' IDENTIFIED BY '%s'", user, t->from,
 		password) == -1 ||
-	    run(m, err, "ALTER USER '%s'@'%s' IDENTIFIED BY '%s' ACCOUNT UNLOCK", user, t->from,
-		password) == -1)
+	    run(m, err, "ALTER USER '%s'@'%s' IDENTIFIED BY '%s' REQUIRE %s ACCOUNT UNLOCK", user,
+		t->from, password, t->ssl_ca ? "SSL" : "NONE") == -1)
 		return -1;
 	return run(m, err, "GRANT ALL PRIVILEGES ON `%s`.* TO '%s'@'%s'", pattern, user, t->from);
 }
@@ -229,18 +250,22 @@ static int give(const struct service_call *call, const char *db, const char *use
 {
 	autotarget struct target t = {0};
 	automysql MYSQL *m = NULL;
+	autofree char *ssl = NULL;
 
 	if (open_server(call, &t, &m, err) == -1 || ensure_database(call, m, db, err) == -1 ||
 	    ensure_account(m, &t, db, user, password, err) == -1)
 		return -1;
+	ssl = t.ssl_ca ? xasprintf("&ssl_ca=%s", t.ssl_ca) : xstrdup("");
 	strv_addf(env, "CONFIG_MYSQL_DBNAME=%s", db);
 	strv_addf(env, "CONFIG_MYSQL_USER=%s", user);
 	strv_addf(env, "CONFIG_MYSQL_USERNAME=%s", user);
 	strv_addf(env, "CONFIG_MYSQL_PASSWORD=%s", password);
 	strv_addf(env, "CONFIG_MYSQL_HOST=%s", t.host);
 	strv_addf(env, "CONFIG_MYSQL_PORT=%u", t.port);
-	strv_addf(env, "CONFIG_MYSQL_SQLALCHEMY=" URL "%s:%s@%s:%u/%s?charset=utf8mb4", user,
-		  password, t.host, t.port, db);
+	if (t.ssl_ca)
+		strv_addf(env, "CONFIG_MYSQL_SSL_CA=%s", t.ssl_ca);
+	strv_addf(env, "CONFIG_MYSQL_SQLALCHEMY=" URL "%s:%s@%s:%u/%s?charset=utf8mb4%s", user,
+		  password, t.host, t.port, db, ssl);
 	strv_addf(env, "DATABASE_URL=" URL "%s:%s@%s:%u/%s", user, password, t.host, t.port, db);
 	return 0;
 }
@@ -323,6 +348,7 @@ static int client_words(const struct service_call *call, const char *program, st
 	static const char *const names[] = {"CONFIG_MYSQL_HOST", "CONFIG_MYSQL_PORT",
 					    "CONFIG_MYSQL_USER", "CONFIG_MYSQL_PASSWORD"};
 	const char *values[ARRAY_SIZE(names)];
+	const char *ssl_ca = service_env_get(&call->has.env, "CONFIG_MYSQL_SSL_CA");
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!(values[i] = service_env_get(&call->has.env, names[i])))
@@ -337,6 +363,10 @@ static int client_words(const struct service_call *call, const char *program, st
 	strv_addf(argv, "--port=%s", values[1]);
 	strv_addf(argv, "--user=%s", values[2]);
 	strv_add(argv, "--default-character-set=utf8mb4");
+	if (ssl_ca) {
+		strv_addf(argv, "--ssl-ca=%s", ssl_ca);
+		strv_add(argv, "--ssl-verify-server-cert");
+	}
 	strv_addf(env, "MYSQL_PWD=%s", values[3]);
 	return 0;
 }
