@@ -12,6 +12,7 @@
 #include "common/fs.h"
 #include "common/proc.h"
 #include "common/words.h"
+#include "runtime/bytecode.h"
 #include "runtime/limits.h"
 #include "runtime/port.h"
 #include "runtime/schedule.h"
@@ -299,7 +300,9 @@ int launch_server(struct launch *l, struct error *err)
 
 	if (!platform || !runner)
 		return error_set(err, E_SYSTEM, "release %u has nothing to run", l->number);
-	if (bind_socket(l, err) == -1)
+	if (strcmp(platform, "python") == 0) /* open_slot() has seen that it is a number */
+		bytecode_share(l->node, l->app, l->data_fd, ini_get(&l->record, "release", "slot"));
+	if (bind_socket(l, err) == -1) /* the node's own descriptor may go for it */
 		return -1;
 	strv_add(&l->env, "LISTEN_FDS=1");
 	strv_addf(&l->env, "LISTEN_PID=%d", (int)getpid()); /* exec keeps it */

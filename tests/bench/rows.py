@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from answers import measure_python
+from load import django, flips, hygiene
 from measure import CURVE, turn, run
 from servers import wait_until
 
@@ -263,7 +264,7 @@ def python(b):
     measure_python(b)
 
 
-ROWS = {f.__name__: f for f in (push, back, ways, first, rollback, cpu, disk, crowd, python, lsremote, blob, memory, sizes)}
+ROWS = {f.__name__: f for f in (push, back, ways, first, rollback, cpu, disk, crowd, python, django, flips, hygiene, lsremote, blob, memory, sizes)}
 # Which trees a row needs: those of the sizes, "big", or all.
 TREES = {"push": (100, 1000, "big"), "lsremote": (1000,), "memory": (1000,), "sizes": "all",
          **dict.fromkeys(("back", "ways", "first", "rollback", "cpu", "disk"), ("big",))}

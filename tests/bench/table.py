@@ -78,6 +78,7 @@ class Table:
             self.ratio("  / sshd's default configuration", row, theirs="none")
             self.lost(row, full)
         self.python()
+        self.load()
         self.ratio("first small push, creates the app", "create")
         self.ratio("git ls-remote", "lsremote")
         self.ratio("  curve25519 on both", "lsremote-curve")
@@ -118,6 +119,19 @@ class Table:
         if m["gunicorn"]:
             self.line("Python: push until the new code answers, minus static's", "%.0f - %.0f" % (m["python"], m["static"]),
                       "gunicorn %.0f" % m["gunicorn"], (m["python"] - m["static"]) / m["gunicorn"], 1.2)
+
+    def load(self):
+        self.ratio("Django: a second release's start / the first one again", "django", 1, theirs="again")
+        self.ratio("  / the first one's first", "django", theirs="first")
+        facts = self.b.facts.get("flips")
+        self.ratio("p99 while releases flip every 200 ms / without, ms", "flips", 1.5, theirs="steady", digits=2)
+        if facts:
+            self.line("  failed of {requests} requests, in {flips} flips".format(**facts), facts["failed"], "", facts["failed"], 0,
+                      digits=0)
+            self.line("  a request of 10 s meanwhile", facts["10 s request"])
+        for row in sorted({row for row, _ in self.b.samples if row.startswith("hygiene-")}):
+            self.ratio("p99 beside an app's %s / alone, ms" % row[8:], row, 1.5, theirs="steady", digits=2)
+            self.line("  failed", self.b.facts["hygiene lost"][row[8:]])
 
     def by_size(self):
         if not {"ways", "sizes"} & set(self.rows):

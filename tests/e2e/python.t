@@ -41,6 +41,8 @@ def application(environ, start_response):
         return [b"%d" % os.getpid()]
     return _plain(environ, start_response)
 END
+sed -i '1a import part' "$REPO/src/app.py"
+echo 'x = 1' >"$REPO/src/part.py"
 git -C "$REPO" add -A
 git -C "$REPO" commit -qm 1
 ok 'a WSGI app with a time limit goes live' push
@@ -73,6 +75,11 @@ git -C "$REPO" commit -q --allow-empty -m 1b
 echo >>"$REPO/src/app.py" && git -C "$REPO" commit -qam 1b
 ok '   and in the next release' push
 ok '   still' equal "$(fetch /support)" "$support"
+inodes() { # of FILE's byte code: in how many slots, and how many different files
+	find "$STATE/data/blog/pycache" -path '*/slots/*' -name "$1.*.pyc" -printf '%i\n' | sort | uniq -c | awk '{ n += $1 } END { print n, NR }'
+}
+ok '   the byte code of an unchanged file is not made again' equal "$(inodes part)" '2 1'
+ok '   but that of a changed one' equal "$(inodes app)" '2 2'
 ok 'two workers serve that, too' wait_until 60 three
 
 # One request of many never ends: the others are answered meanwhile, and the worker is replaced.
