@@ -12,7 +12,7 @@ new_app good
 commit_app 1
 push || bail 'the first push failed'
 new_app bad
-write_app 1 '[limits]' 'memory = 96M' 'cpu = 50%' 'tasks = 120' '[process:leaky]' 'command = bin/leaky'
+write_app 1 '[limits]' 'memory = 96M' 'cpu = 50%' 'tasks = 120' 'timeout = 3' '[process:leaky]' 'command = bin/leaky'
 cat >>"$REPO/src/app.py" <<'END'
 
 
@@ -30,6 +30,8 @@ def application(environ, start_response):
         _kept.append(b"x" * (16 << 20))
     if path == "/crash":
         ctypes.string_at(0)
+    if path == "/wedge":
+        __import__("time").sleep(3600)
     if path == "/bomb":
         subprocess.Popen([sys.executable, "bin/bomb"])
     return _plain(environ, start_response)
@@ -97,6 +99,43 @@ ok '   and the other app did' good_answers
 fetch /crash >/dev/null 2>&1 || true
 ok '32 after a crash the other app answers' good_answers
 ok '   and so does the app' wait_until 60 bad_answers
+
+# One request of a hundred never ends: all others of the app are answered, and so is the other app.
+cat >"$TMP/many.py" <<'END'
+import concurrent.futures, http.client, sys
+def ask(n):
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=60)
+    connection.request("GET", "/wedge" if n % 100 == 50 else "/version", headers={"Host": "bad.localhost"})
+    try:
+        return n, connection.getresponse().status
+    except OSError as e:
+        return n, str(e)
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    answers = dict(pool.map(ask, range(300)))
+print({n: a for n, a in answers.items() if (a == 200) == (n % 100 == 50)})
+END
+ok '32 1 % of the requests wedge: each of the others is answered' equal "$(python3 "$TMP/many.py" "$HTTP_PORT")" '{}'
+ok '   so is the other app' good_answers
+ok '   the log says where they hung' wait_until 60 log_has '' 'sleep(3600)'
+ok '   and the app answers' wait_until 60 bad_answers
+
+# Two hundred clients that never end their request.
+cat >"$TMP/slow.py" <<'END'
+import socket, sys, time
+open_ = []
+for _ in range(200):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    s.sendall(b"POST /count HTTP/1.1\r\nHost: bad.localhost\r\nContent-Length: 100\r\n\r\nx")
+    open_.append(s)
+open(sys.argv[2], "w").close()
+time.sleep(600)
+END
+python3 "$TMP/slow.py" "$HTTP_PORT" "$TMP/slow.ready" &
+slow=$!
+ok '32 with 200 slow clients of it' wait_until 60 test -e "$TMP/slow.ready"
+ok '   the other app answers' good_answers
+ok '   and so does the app' bad_answers
+kill "$slow"
 
 if [ "$(id -u)" -eq 0 ]; then
 	runner=$(stat -c %u "$STATE/data/bad")
