@@ -70,7 +70,7 @@ PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-acti
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/proc-receive $(B)/hooks/post-receive
 
-all: $(BINARIES) $(HOOKS) $(B)/git/git $(B)/app.ini.5
+all: $(BINARIES) $(HOOKS) $(B)/git/git $(B)/offline/offline.so $(B)/app.ini.5
 
 # program: main file: libraries
 silverd_MAIN        = receiver/silverd.c
@@ -127,6 +127,11 @@ $(B)/git/git: $(B)/silver-git
 	@mkdir -p $(@D)
 	@ln -sf ../silver-git $@
 
+# what stands in for the network libraries of the libgit2 that is built with
+LIBGIT2_SO := $(realpath $(shell pkg-config --variable=libdir libgit2)/libgit2.so)
+$(B)/offline/offline.so: scripts/make-offline $(LIBGIT2_SO)
+	$(call Q,LIB   $(@F))$< '$(CC)' $(LIBGIT2_SO) $(@D)
+
 $(HOOKS): $(B)/silver-hook $(B)/silver-activate
 	@mkdir -p $(@D)
 	@ln -sf ../$(or $(HOOK_$(@F)),silver-hook) $@
@@ -171,6 +176,9 @@ install: all
 	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-git silver-hook silver-activate \
 		silver-deploy silver-exec silver-service silver-packages) \
 		$(DESTDIR)$(LIBEXECDIR)/
+	install -d $(DESTDIR)$(LIBEXECDIR)/offline
+	install -m 644 $(B)/offline/offline.so $(DESTDIR)$(LIBEXECDIR)/offline/
+	cp -Pf $(B)/offline/lib* $(DESTDIR)$(LIBEXECDIR)/offline/
 	ln -sf ../silver-git $(DESTDIR)$(LIBEXECDIR)/git/git
 	ln -sf ../silver-hook $(DESTDIR)$(LIBEXECDIR)/hooks/pre-receive
 	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/proc-receive

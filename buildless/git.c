@@ -2,6 +2,8 @@
 #include "buildless/git_private.h"
 
 #include <assert.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <git2/commit.h>
 #include <git2/config.h>
 #include <git2/errors.h>
@@ -79,6 +81,21 @@ int repo_start_libgit2(struct error *err)
 			 1); /* a ref is on disk when its function returns */
 	started = true;
 	return 0;
+}
+
+int repo_try_libgit2(char **library, struct error *err)
+{
+	static const char empty[] = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+	char oid[OID_HEX];
+	Dl_info from;
+
+	if (repo_start_libgit2(err) == -1)
+		return -1;
+	repo_hash("", 0, oid);
+	if (strcmp(oid, empty) != 0 || !dladdr(dlsym(RTLD_DEFAULT, "git_libgit2_init"), &from))
+		return error_set(err, E_SYSTEM, "libgit2 says that an empty blob is %s", oid);
+	*library = realpath(from.dli_fname, NULL);
+	return *library ? 0 : error_sys(err, errno, "cannot find '%s'", from.dli_fname);
 }
 
 /* git_repository_open_bare() opens any object format and then misreads it. */

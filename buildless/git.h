@@ -41,6 +41,8 @@ struct repo_commit {
  * or descriptors. */
 #define REPO_DEPTH_MAX 512
 
+/* Starts libgit2 and hashes with it; *library is the file that it came from, the caller's. */
+MUST_CHECK int repo_try_libgit2(char **library, struct error *err);
 /* path is repo.git, absolute. in_quarantine: from pre-receive; the pushed objects are seen too
  * (GIT_QUARANTINE_PATH), and refs are never written. A sha256 repository is refused. */
 MUST_CHECK int repo_open(struct repo **out, const char *path, bool in_quarantine,

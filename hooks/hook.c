@@ -1,6 +1,7 @@
 /* silver-hook - what git runs as pre-receive and post-receive: the name it is called by says which.
  */
 #include <signal.h>
+#include "buildless/git.h"
 #include "common/error.h"
 #include "hooks/post_receive.h"
 #include "hooks/pre_receive.h"
@@ -10,12 +11,25 @@ static int whole_post_receive(void)
 	return post_receive(post_receive_unstaged);
 }
 
+/* silverd asks whether libgit2 starts without its network libraries (receiver/offline.h). */
+static int try_libgit2(void)
+{
+	struct error err = ERROR_INIT;
+	autofree char *library = NULL;
+
+	if (repo_try_libgit2(&library, &err) == -1)
+		return error_report(&err);
+	printf("%s", library);
+	return E_OK;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
 } hooks[] = {
 	{"pre-receive", pre_receive},
 	{"post-receive", whole_post_receive},
+	{"try-libgit2", try_libgit2},
 };
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@
 #include "receiver/channel.h"
 #include "receiver/errand.h"
 #include "receiver/intake.h"
+#include "receiver/offline.h"
 #include "receiver/pipes.h"
 
 enum { LOCK_FD = 3, CHANNEL_FD = 4, KILL_MS = 2000, SETTLE_NICE = 10, RECOVERIES_AT_ONCE = 4 };
@@ -39,6 +40,7 @@ struct job {
 struct jobs {
 	struct loop *loop;
 	const struct node *node;
+	struct offline *offline;
 	struct app_state *apps;
 	struct job *all;
 	struct strv to_recover;
@@ -57,6 +59,7 @@ struct jobs *jobs_new(struct loop *loop, const struct node *node)
 
 	jobs->loop = loop;
 	jobs->node = node;
+	jobs->offline = offline_try();
 	return jobs;
 }
 
@@ -193,9 +196,11 @@ static void launch_release(struct launch *l)
 	strv_free_p(&l->env);
 }
 
-static void add_environment(struct launch *l, const struct node *node, enum command_as as)
+static void add_environment(struct launch *l, const struct jobs *jobs, enum command_as as)
 {
 	const struct job_order *o = l->order;
+	const struct node *node = jobs->node;
+	const char *offline;
 	struct strv *env = &l->env;
 
 	strv_add(env, "PATH=" CHILD_PATH);
@@ -215,6 +220,9 @@ static void add_environment(struct launch *l, const struct node *node, enum comm
 		return;
 	strv_addf(env, "SILVER_LOCK_FD=%d", LOCK_FD);
 	strv_addf(env, "SILVER_MONITOR_FD=%d", CHANNEL_FD);
+	offline = offline_dir(jobs->offline);
+	if (offline)
+		strv_addf(env, "LD_LIBRARY_PATH=%s", offline);
 	strv_add(env, "GIT_CONFIG_NOSYSTEM=1");
 	strv_add(env, "GIT_CONFIG_GLOBAL=/dev/null");
 	if (o && *o->git_protocol)
@@ -380,7 +388,7 @@ static int launch_own(struct job *job, struct error *err)
 	strv_add(&l.argv, "silver-deploy");
 	strv_add(&l.argv, job->verb);
 	strv_add(&l.argv, job->app->name);
-	add_environment(&l, job->jobs->node, AS_OWNER);
+	add_environment(&l, job->jobs, AS_OWNER);
 	result = launch(job, &l, "silver-deploy", AS_OWNER, std, err);
 	launch_release(&l);
 	return result;
@@ -459,7 +467,7 @@ static int start_ordered(struct job *job, const struct job_order *order, struct 
 	int result = make_std(job->jobs, order, l.has_terminal, std, ends, err);
 
 	if (result == 0) {
-		add_environment(&l, job->jobs->node, r->command->as);
+		add_environment(&l, job->jobs, r->command->as);
 		add_arguments(&l, job->jobs->node, r);
 		result = launch(job, &l, r->command->program, r->command->as, std, err);
 	}
