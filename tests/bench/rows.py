@@ -166,6 +166,25 @@ def disk(b):
                        max(1, len([s for s in os.listdir(directory + "/slots") if s.isdigit()]) - 1)}
 
 
+def verify(b):
+    """Every file of the live tree hashed: `silver verify` by ssh, and `git hash-object` of the same files there."""
+    size = b.sizes.big
+    branch = "t%d" % size
+    b.need("silver", branch)
+    names = subprocess.check_output(["git", "-C", b.trees.repo, "ls-tree", "-r", "--name-only", b.trees.tip[branch]])
+    site = os.path.realpath(b.silver.app_dir(branch) + "/current/app")
+    git = ["git", "--git-dir", b.trees.repo, "hash-object", "--no-filters", "--stdin-paths"]
+    for n in range(-1, b.sizes.rounds(5)):  # once to have them all in memory
+        for way in turn(("silver", "hash-object"), n):
+            start = time.perf_counter()
+            if way == "silver":
+                run(*b.silver.ssh("verify", branch), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            else:
+                run(*git, cwd=site, input=names, stdout=subprocess.DEVNULL)
+            if n >= 0:
+                b.take("verify", way, (time.perf_counter() - start) * 1000)
+
+
 def at_once(b, row, urls, contender):
     """All pushes started together; milliseconds until the last is over, and how many were lost."""
     env, children = b.silver.git_environment(), []
@@ -264,7 +283,7 @@ def python(b):
     measure_python(b)
 
 
-ROWS = {f.__name__: f for f in (push, back, ways, first, rollback, cpu, disk, crowd, python, django, flips, hygiene, lsremote, blob, memory, sizes)}
+ROWS = {f.__name__: f for f in (push, back, ways, first, rollback, cpu, disk, verify, crowd, python, django, flips, hygiene, lsremote, blob, memory, sizes)}
 # Which trees a row needs: those of the sizes, "big", or all.
 TREES = {"push": (100, 1000, "big"), "lsremote": (1000,), "memory": (1000,), "sizes": "all",
-         **dict.fromkeys(("back", "ways", "first", "rollback", "cpu", "disk"), ("big",))}
+         **dict.fromkeys(("back", "ways", "first", "rollback", "cpu", "disk", "verify"), ("big",))}

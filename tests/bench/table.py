@@ -72,6 +72,7 @@ class Table:
         self.ratio("rollback to a kept release / ssh host ln -sfn", "rollback", 0.5)
         self.cpu()
         self.disk()
+        self.ratio("silver verify of %s files / git hash-object of them" % big, "verify", 2, theirs="hash-object", judged=full)
         for row, n in (("crowd", b.sizes.crowd), ("few", b.sizes.small_crowd)):
             aim = 0.4 if row == "crowd" else None
             self.ratio("%d pushes to %d apps at once / MaxStartups 1000" % (n, n), row, aim, theirs="wide", judged=full)
