@@ -43,6 +43,8 @@ def application(environ, start_response):
 END
 sed -i '1a import part' "$REPO/src/app.py"
 echo 'x = 1' >"$REPO/src/part.py"
+mkdir -p "$REPO/lib/python"
+echo 'import os; os.environ["CUSTOMIZED"] = "by " + os.path.basename(__file__)' >"$REPO/lib/python/silvercustomize.py"
 git -C "$REPO" add -A
 git -C "$REPO" commit -qm 1
 ok 'a WSGI app with a time limit goes live' push
@@ -67,6 +69,10 @@ support=$(fetch /support)
 echo "$support" >"$TMP/support"
 ok 'silversupport: in production, with a secret, without a key' \
 	said '^True [0-9a-f]{64} none$' "$TMP/support"
+customized() { said '"CUSTOMIZED": "by silvercustomize.py"' "$TMP/env"; }
+fetch /env >"$TMP/env"
+ok 'silvercustomize is imported for requests' customized
+ok '   and in run' equal "$(verb run blog python3 -c "'import os; print(os.environ[\"CUSTOMIZED\"])'")" 'by silvercustomize.py'
 no_secret_in_env() { ! verb run blog env | grep -q "$(echo "$support" | cut -d' ' -f2)"; }
 ok '   the secret is not in the environment' no_secret_in_env
 ok '   and the same from the command line' equal "$(verb run blog python3 -c \
