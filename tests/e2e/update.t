@@ -109,4 +109,19 @@ chmod 755 "$REPO/bin/step"
 commit_app 1 'update_fetch = script:bin/step'
 ok 'but it may run a script' push
 ok '   whose words are shown' said 'silver: \| built'
+
+# A migration that is silent and takes long.
+sed -i 's/^task_ms.*/task_ms = 300000/' "$STATE/node.ini"
+stop_silverd
+start_silverd
+printf '#!/bin/sh\nuntil [ -e "%s" ]; do sleep 0.1; done\necho migrated\n' "$TMP/go" >"$REPO/bin/step"
+commit_app 2 'update_fetch = script:bin/step'
+push &
+pushing=$!
+still_runs() { said 'script:bin/step still runs \([0-9]+ s\)'; }
+ok 'one that is silent for long shows that it lives' wait_until 60 still_runs
+ok '   while the old release serves' serves 1
+: >"$TMP/go"
+ok '   and may end' wait "$pushing"
+ok '   with its release live' serves 2
 done_testing
