@@ -66,7 +66,7 @@ LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_SERVICES)
 PC_SERVICES   = $(call pc,libpq libmariadb hiredis sqlite3 libarchive)
 
-PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver-packages silver
+PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver-packages silver-shell silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/proc-receive $(B)/hooks/post-receive
 
@@ -93,6 +93,8 @@ silver-exec_MAIN    = runtime/exec.c
 silver-exec_LIBS    = $(LIB_RUNTIME)
 silver-service_MAIN = services/service.c
 silver-service_LIBS = $(LIB_SERVICES) $(PC_SERVICES)
+silver-shell_MAIN   = cli/shell.c
+silver-shell_LIBS   = $(call archive,cli) $(LIB_RECEIVER)
 silver_MAIN         = cli/silver.c
 silver_LIBS         = $(call archive,cli) $(call archive,buildless) $(LIB_RECEIVER)
 
@@ -174,7 +176,7 @@ install: all
 	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
 	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
 	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-git silver-hook silver-activate \
-		silver-deploy silver-exec silver-service silver-packages) \
+		silver-deploy silver-exec silver-service silver-packages silver-shell) \
 		$(DESTDIR)$(LIBEXECDIR)/
 	install -d $(DESTDIR)$(LIBEXECDIR)/offline
 	install -m 644 $(B)/offline/offline.so $(DESTDIR)$(LIBEXECDIR)/offline/

@@ -10,7 +10,18 @@
 
 enum { INI_MAX_BYTES = 256 << 10 };
 
-enum setting_type { ADDRESS, HOST, NETWORKS, COUNT, MILLISECONDS, BYTES, YES_NO, PATH, PATTERNS };
+enum setting_type {
+	ADDRESS,
+	HOST,
+	NETWORKS,
+	COUNT,
+	MILLISECONDS,
+	BYTES,
+	YES_NO,
+	PATH,
+	PATTERNS,
+	USER
+};
 
 /* One row is all there is to know about a setting: the parser, the new node.ini and the checks read
  * it here. */
@@ -31,6 +42,8 @@ static const struct setting settings[] = {
 	{"http", ADDRESS, FIELD(http), 0, 0, NULL, "where the applications answer"},
 	{"domain", HOST, FIELD(domain), 0, 0, "localhost",
 	 "an application APP is first reached as APP.DOMAIN"},
+	{"shell_user", USER, FIELD(shell_user), 0, 0, "none",
+	 "the user as whom an sshd in front of this node runs silver-shell(8)"},
 	{"keep", COUNT, FIELD(keep), 2, 1000, "5", "releases kept of each application"},
 	{"lock_wait_ms", MILLISECONDS, FIELD(lock_wait_ms), 0, 3600000, "10000",
 	 "how long a push waits for another push of the same application"},
@@ -210,6 +223,8 @@ static int set_value(struct node *node, const struct setting *s, const char *val
 		return error_prefix(err, "%s", s->key);
 	if (s->type == HOST && name_check_host(value, err) == -1)
 		return error_prefix(err, "%s", s->key);
+	if (s->type == USER && name_check_user(value, err) == -1)
+		return error_prefix(err, "%s", s->key);
 	set_text(node, s, value);
 	return 0;
 }
@@ -353,6 +368,7 @@ void node_release(struct node *node)
 	free(node->ssh);
 	free(node->http);
 	free(node->domain);
+	free(node->shell_user);
 	free(node->packages.allow);
 	free(node->packages.dpkg);
 	free(node->packages.apt_config);

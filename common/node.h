@@ -22,6 +22,7 @@ struct node {
 	char *dir;             /* absolute, no symlink, for programs that need a path */
 	char *ssh, *http;      /* ADDR:PORT as in node.ini; NULL: not set */
 	char *domain;          /* "localhost": an app's first location is APP.DOMAIN */
+	char *shell_user;      /* "none": as whom sshd runs silver-shell */
 	unsigned keep;         /* 5: releases kept per app; at least 2 */
 	int lock_wait_ms;      /* 10 000: how long a push waits for another one of the same app */
 	int health_ms;         /* 60 000: a release must be healthy by then */

@@ -1,5 +1,6 @@
 #include "receiver/control.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,11 +11,21 @@
 
 enum { BACKLOG = 64 };
 
+/* Two sockets, one for each kind of caller. */
+struct door {
+	struct control *control;
+	const char *name; /* below DIR/run */
+	bool is_shell;
+	uid_t uid; /* beside root, who may come */
+	int fd;
+	struct watch *watch;
+};
+
 struct control {
 	struct loop *loop;
 	struct monitor *monitor;
-	int fd;
-	struct watch *watch;
+	struct door door[2];
+	size_t n_doors;
 	unsigned last_number;
 	struct local *all;
 };
@@ -25,11 +36,11 @@ struct local {
 };
 
 /* By way of the directory's descriptor, because a path may be longer than a socket's address. */
-static struct sockaddr_un control_address(int run_fd)
+static struct sockaddr_un address_of(int run_fd, const char *name)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/control", run_fd);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", run_fd, name);
 	return a;
 }
 
@@ -61,10 +72,22 @@ static char *user_text(uid_t uid)
 	return xasprintf("local:%u", (unsigned)uid);
 }
 
+static struct local *local_new(struct control *c)
+{
+	struct local *local = xcalloc(1, sizeof(*local));
+
+	*local = (struct local){.next = c->all, .prev = &c->all};
+	if (local->next)
+		local->next->prev = &local->next;
+	c->all = local;
+	return local;
+}
+
 static void on_connection(void *ctx)
 {
-	struct control *c = ctx;
-	autoclose int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
+	struct door *door = ctx;
+	struct control *c = door->control;
+	autoclose int fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	autofree char *user = NULL;
@@ -74,41 +97,79 @@ static void on_connection(void *ctx)
 	if (fd == -1 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
 		return;
 	user = user_text(peer.uid);
-	if (peer.uid != 0 && peer.uid != geteuid()) {
-		log_line("control: refused %s", user);
+	if (peer.uid != 0 && peer.uid != door->uid) {
+		log_line("%s: refused %s", door->name, user);
 		if (WIRE_SEND(fd, &err, "no", "5", "only root and the node's own user may") == -1)
 			return;
 		return;
 	}
-	local = xcalloc(1, sizeof(*local));
-	*local = (struct local){.next = c->all, .prev = &c->all};
-	if (local->next)
-		local->next->prev = &local->next;
-	c->all = local;
-	local->client = monitor_add_local(c->monitor, steal_fd(&fd), ++c->last_number, user,
-					  client_gone, local);
+	local = local_new(c);
+	++c->last_number;
+	local->client = door->is_shell
+				? monitor_add_session(c->monitor, steal_fd(&fd), c->last_number,
+						      "sshd", client_gone, local)
+				: monitor_add_local(c->monitor, steal_fd(&fd), c->last_number, user,
+						    client_gone, local);
 }
 
-int control_start(struct control **out, struct loop *loop, const struct node *node,
-		  struct monitor *monitor, struct error *err)
+static int open_door(struct control *c, const struct node *node, const char *name, uid_t uid,
+		     struct error *err)
 {
+	struct door *door = &c->door[c->n_doors];
 	autoclose int run_fd = -1;
 	autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
 
 	if (fd == -1)
-		return error_sys(err, errno, "cannot make the control socket");
-	if (fs_open_dir(node->fd, "run", &run_fd, err) == -1 ||
-	    fs_unlink(run_fd, "control", err) == -1)
+		return error_sys(err, errno, "cannot make the %s socket", name);
+	if (fs_open_dir(node->fd, "run", &run_fd, err) == -1 || fs_unlink(run_fd, name, err) == -1)
 		return -1;
-	address = control_address(run_fd);
+	address = address_of(run_fd, name);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) == -1 ||
-	    fchmodat(run_fd, "control", 0600, 0) == -1 || listen(fd, BACKLOG) == -1)
-		return error_sys(err, errno, "cannot open the control socket");
-	*out = xcalloc(1, sizeof(**out));
-	**out = (struct control){.loop = loop, .monitor = monitor, .fd = steal_fd(&fd)};
-	(*out)->watch = loop_watch(loop, (*out)->fd, EPOLLIN, on_connection, *out);
+	    fchmodat(run_fd, name, 0600, 0) == -1 ||
+	    (uid != geteuid() && fchownat(run_fd, name, uid, (gid_t)-1, 0) == -1) ||
+	    listen(fd, BACKLOG) == -1)
+		return error_sys(err, errno, "cannot open the %s socket", name);
+	*door = (struct door){.control = c,
+			      .name = name,
+			      .is_shell = c->n_doors > 0,
+			      .uid = uid,
+			      .fd = steal_fd(&fd)};
+	door->watch = loop_watch(c->loop, door->fd, EPOLLIN, on_connection, door);
+	c->n_doors++;
 	return 0;
+}
+
+/* As whom sshd runs silver-shell. */
+static int find_shell_user(const struct node *node, uid_t *out, struct error *err)
+{
+	struct passwd room, *found = NULL;
+	const char *name = node->shell_user;
+	char buf[4096];
+
+	if (getpwnam_r(name, &room, buf, sizeof(buf), &found) != 0 || !found)
+		return error_set(err, E_SYSTEM, "node.ini: shell_user = %s: there is no such user",
+				 name);
+	*out = found->pw_uid;
+	return 0;
+}
+
+int control_start(struct control **out, struct loop *loop, const struct node *node,
+		  struct monitor *monitor, struct error *err)
+{
+	struct control *c = xcalloc(1, sizeof(*c));
+	uid_t uid = 0;
+	int r;
+
+	*out = c;
+	*c = (struct control){.loop = loop, .monitor = monitor};
+	r = open_door(c, node, "control", geteuid(), err);
+	if (r == 0 && strcmp(node->shell_user, "none") != 0)
+		r = find_shell_user(node, &uid, err) == -1 ||
+				    open_door(c, node, "shell", uid, err) == -1
+			    ? -1
+			    : 0;
+	return r;
 }
 
 void control_close(struct control *control)
@@ -119,12 +180,14 @@ void control_close(struct control *control)
 		next = l->next;
 		local_free(l);
 	}
-	loop_unwatch(&control->watch);
-	fd_close(&control->fd);
+	for (size_t i = 0; i < control->n_doors; i++) {
+		loop_unwatch(&control->door[i].watch);
+		fd_close(&control->door[i].fd);
+	}
 	free(control);
 }
 
-int control_connect(const struct node *node, int *out, struct error *err)
+static int connect_to(int dir_fd, const char *dir, const char *name, int *out, struct error *err)
 {
 	autoclose int run_fd = -1;
 	autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -132,22 +195,36 @@ int control_connect(const struct node *node, int *out, struct error *err)
 
 	if (fd == -1)
 		return error_sys(err, errno, "cannot make a socket");
-	if (fs_open_dir(node->fd, "run", &run_fd, err) == -1)
+	if (fs_open_dir(dir_fd, "run", &run_fd, err) == -1)
 		return -1;
-	address = control_address(run_fd);
+	address = address_of(run_fd, name);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
 		*out = steal_fd(&fd);
 		return 0;
 	}
 	if (errno == ECONNREFUSED || errno == ENOENT)
 		return error_set(err, E_NOTFOUND,
-				 "no node is running at %s: `silverd --dir %s` starts it",
-				 node->dir, node->dir);
+				 "no node is running at %s: `silverd --dir %s` starts it", dir,
+				 dir);
 	if (errno == EACCES)
 		return error_set(
 			err, E_DENIED,
 			"the node at %s is another user's: only root and that user may ask it "
 			"this way",
-			node->dir);
-	return error_sys(err, errno, "cannot reach the node at %s", node->dir);
+			dir);
+	return error_sys(err, errno, "cannot reach the node at %s", dir);
+}
+
+int control_connect(const struct node *node, int *out, struct error *err)
+{
+	return connect_to(node->fd, node->dir, "control", out, err);
+}
+
+int control_connect_shell(const char *dir, int *out, struct error *err)
+{
+	autoclose int dir_fd = -1;
+
+	if (fs_open_dir(AT_FDCWD, dir, &dir_fd, err) == -1)
+		return -1;
+	return connect_to(dir_fd, dir, "shell", out, err);
 }
