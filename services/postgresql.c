@@ -477,8 +477,20 @@ static int backup(const struct service_call *call, int fd, struct error *err)
 	return service_program(&argv, &env, -1, fd, err);
 }
 
-/* The list of what is in the dump, without the extensions: they are the administrator's, and are
- * there. */
+/* What comes with an extension is the administrator's, and there. PostGIS has pg_dump ask for the
+ * rows of its table that somebody added: the role may add none. */
+static bool is_of_extension(const char *line)
+{
+	static const char *const kinds[] = {" EXTENSION - ", " COMMENT - EXTENSION ",
+					    " TABLE DATA public spatial_ref_sys "};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strstr(line, kinds[i]))
+			return true;
+	return false;
+}
+
+/* The list of what is in the dump, without the extensions. */
 static int read_list(const char *program, int dump_fd, const struct strv *env, int *out,
 		     struct error *err)
 {
@@ -500,7 +512,7 @@ static int read_list(const char *program, int dump_fd, const struct strv *env, i
 		size_t len = strcspn(line, "\n");
 		autofree char *one = xstrndup(line, len);
 
-		if (!strstr(one, " EXTENSION - ") && !strstr(one, " COMMENT - EXTENSION "))
+		if (!is_of_extension(one))
 			strbuf_addf(&kept, "%s\n", one);
 		line += len + (line[len] == '\n');
 	}

@@ -5,7 +5,12 @@
 
 PLATFORM=python
 SERVICES='sqlite files writable_root'
-[ -n "$(ls /usr/lib/postgresql/*/bin/pg_dump /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] && SERVICES="$SERVICES postgresql"
+if [ -n "$(ls /usr/share/postgresql/*/extension/postgis.control 2>/dev/null)" ]; then
+	SERVICES="$SERVICES postgis"
+elif [ -n "$(ls /usr/lib/postgresql/*/bin/pg_dump /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ]; then
+	SERVICES="$SERVICES postgresql"
+fi
+{ command -v mariadbd && command -v mariadb-dump; } >/dev/null && SERVICES="$SERVICES mysql"
 command -v redis-server >/dev/null && command -v redis-cli >/dev/null && SERVICES="$SERVICES redis"
 has() {
 	case " $SERVICES " in *" $1 "*) ;; *) return 1 ;; esac
@@ -25,6 +30,22 @@ write_data() {
 			REDISCLI_AUTH="$CONFIG_REDIS_PASSWORD" redis-cli -h "$CONFIG_REDIS_HOST" -p "$CONFIG_REDIS_PORT" \
 				--user "$CONFIG_REDIS_USER" "$@" 2>&1
 		}
+		maria() {
+			MYSQL_PWD="$CONFIG_MYSQL_PASSWORD" mariadb --no-defaults --default-character-set=utf8mb4 -h "$CONFIG_MYSQL_HOST" -P "$CONFIG_MYSQL_PORT" \
+				-u "$CONFIG_MYSQL_USER" -NBe "$1" "$CONFIG_MYSQL_DBNAME" 2>&1
+		}
+		# a square kilometre of Massachusetts (SRID 26986), and which of two points is in it
+		is_gis() { [ "$(sql "SELECT count(*) FROM pg_extension WHERE extname = 'postgis'")" = 1 ]; }
+		place() {
+			sql "CREATE TABLE IF NOT EXISTS district (name text, shape geometry(Polygon, 26986))"
+			sql "CREATE INDEX IF NOT EXISTS district_shape ON district USING gist (shape)"
+			sql "INSERT INTO district VALUES ('$1', ST_GeomFromText('POLYGON((236000 900000, 237000 900000, 237000 901000, 236000 901000, 236000 900000))', 26986))"
+		}
+		where_is() {
+			sql "SELECT name, ST_SRID(shape), ST_Area(shape) FROM district
+				WHERE ST_Contains(shape, ST_Transform(ST_SetSRID(ST_MakePoint($1), 4326), 26986)) ORDER BY name"
+			sql "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid = 'district_shape'::regclass"
+		}
 		lite() {
 			python3 -c 'import os, sqlite3, sys
 		db = sqlite3.connect(os.environ["CONFIG_SQLITE_PATH"])
@@ -43,6 +64,12 @@ write_data() {
 			if [ "${CONFIG_PG_HOST+x}" ]; then
 				sql 'SET client_min_messages = error; CREATE TABLE IF NOT EXISTS note (id serial PRIMARY KEY, text text)'
 				sql "INSERT INTO note (text) VALUES ('$1')"
+				! is_gis || place "$1" 2>/dev/null >&2
+			fi
+			if [ "${CONFIG_MYSQL_HOST+x}" ]; then
+				maria 'CREATE TABLE IF NOT EXISTS note (id int PRIMARY KEY AUTO_INCREMENT, text varchar(99) CHARACTER SET utf8mb4, raw blob)'
+				maria "INSERT INTO note (text, raw) VALUES ('$1 ä😀', x'00ff27')"
+				maria 'CREATE OR REPLACE TRIGGER loud BEFORE INSERT ON note FOR EACH ROW SET NEW.text = upper(NEW.text)'
 			fi
 			if [ "${CONFIG_REDIS_HOST+x}" ]; then
 				keys set "${CONFIG_REDIS_PREFIX}word" "$1"
@@ -55,6 +82,11 @@ write_data() {
 			(cd "$CONFIG_FILES" && find . | sort && cat 'a b/c/f' && readlink link && stat -c %a 'a b/c/f') 2>/dev/null || echo none
 			cat "$CONFIG_WRITABLE_ROOT/page.html" 2>/dev/null || echo none
 			[ -z "${CONFIG_PG_HOST+x}" ] || sql 'SELECT id, text FROM note ORDER BY id' || echo none
+			if [ "${CONFIG_PG_HOST+x}" ] && is_gis; then
+				where_is '-71.063, 42.352' || echo none
+				where_is '-72.5, 42.3' || echo none
+			fi
+			[ -z "${CONFIG_MYSQL_HOST+x}" ] || maria 'SELECT id, text, hex(raw) FROM note ORDER BY id; SELECT trigger_name, action_statement FROM information_schema.triggers' || echo none
 			if [ "${CONFIG_REDIS_HOST+x}" ]; then
 				keys get "${CONFIG_REDIS_PREFIX}word"
 				keys lrange "${CONFIG_REDIS_PREFIX}list" 0 -1
@@ -91,13 +123,18 @@ command -v zstd >/dev/null || {
 	echo '1..0 # SKIP zstd is not installed'
 	exit 0
 }
-for service in postgresql redis; do
+for service in postgis redis mysql; do
 	has "$service" || skip "44 $service" 'it is not installed'
 done
 start_silverd
 ok 'an app with several services' make_app blog
 data blog fill one || bail 'it could not be filled'
 shown=$(data blog show)
+contains() { # WORD: what the app shows
+	data blog show | grep -q "$1"
+}
+! has postgis || ok '   a point is in a polygon of SRID 26986' contains '^one|26986|1000000$'
+! has mysql || ok '   MariaDB has its row' contains '^1	one .*00FF27$'
 ok '44 a backup, kept on the node' silver backup blog first.tar.zst
 ok '   is listed' said '^first\.tar\.zst +[0-9]+ bytes' /dev/stdin <<END
 $(silver backup blog --list)
