@@ -2,6 +2,7 @@
 #include "buildless/steps.h"
 
 #include <fcntl.h>
+#include "buildless/checkpoint.h"
 #include "buildless/report.h"
 #include "common/fs.h"
 #include "runtime/ask.h"
@@ -146,6 +147,8 @@ int transaction_activate(struct app *app, unsigned release, const char *commit, 
 		return error_prefix(err, "activating release %u", release);
 	if (publish_ref(app, release, commit, &later) == -1) /* settling does it again */
 		report_problem(&later, "the release is live, but git does not list it yet");
+	if (checkpoint_resolve(app, &later) == -1) /* the same */
+		report_problem(&later, "the mark of the checkpoint is still there");
 	return 0;
 }
 
@@ -163,7 +166,7 @@ int transaction_set_head(const struct app *app, const char *ref, struct error *e
 	return fs_replace_file(fd, "HEAD", wanted, strlen(wanted), 0644, err);
 }
 
-void transaction_abandon(struct app *app, unsigned release)
+static void abandon(struct app *app, unsigned release)
 {
 	autorelease struct release_info r = {0};
 	struct error err = ERROR_INIT;
@@ -182,4 +185,14 @@ void transaction_abandon(struct app *app, unsigned release)
 	}
 	if (!r.live && !r.staged && release_remove(app, release, &err) == -1)
 		report_problem(&err, "taking back what was staged");
+}
+
+/* Its processes end before the data go back. */
+void transaction_abandon(struct app *app, unsigned release)
+{
+	struct error err = ERROR_INIT;
+
+	abandon(app, release);
+	if (checkpoint_resolve(app, &err) == -1)
+		report_problem(&err, "putting back the data");
 }

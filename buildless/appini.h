@@ -40,6 +40,7 @@ struct appini {
 	char *app_name; /* NULL: absent */
 	struct runspec run;
 	struct appini_tasks update_fetch, test; /* in their order */
+	unsigned checkpoint_line;               /* 0: update_fetch may change data for good */
 	char *default_location;                 /* "host" or "host/path"; NULL: absent */
 	struct strv packages;                   /* sorted, each once */
 	struct appini_services services;        /* in their order, each name once */

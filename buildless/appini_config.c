@@ -6,7 +6,7 @@
 #include "buildless/runner.h"
 
 /* Silver Lining took a yes or a no. */
-static bool is_yes_or_no(const char *value, bool *yes)
+bool appini_is_yes_or_no(const char *value, bool *yes)
 {
 	static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
 
@@ -39,7 +39,7 @@ void appini_take_config_required(struct parse *p, const struct place *at, const 
 	struct appini_config *config = &p->ini->config;
 
 	config->required_line = at->line;
-	if (is_yes_or_no(value, &config->anything))
+	if (appini_is_yes_or_no(value, &config->anything))
 		return;
 	config->anything = false;
 	for (unsigned nth = 0; *value; nth++) {

@@ -114,6 +114,16 @@ static void take_update_fetch(struct parse *p, const struct place *at, const cha
 	take_tasks(p, at, value, &p->ini->update_fetch);
 }
 
+static void take_checkpoint(struct parse *p, const struct place *at, const char *value)
+{
+	autofree char *v = appini_shown(value, strlen(value));
+	bool yes = false;
+
+	if (!appini_is_yes_or_no(value, &yes))
+		appini_refuse(p, at->line, "checkpoint '%s' is neither true nor false", v);
+	p->ini->checkpoint_line = yes ? at->line : 0;
+}
+
 static void take_test(struct parse *p, const struct place *at, const char *value)
 {
 	take_tasks(p, at, value, &p->ini->test);
@@ -215,6 +225,8 @@ const struct key appini_production_keys[] = {
 	 "URL paths and script:PROGRAM lines, run in order before a release goes live.", KEY_LINES},
 	{"test", take_test, NULL, "The same, run after update_fetch: checks that must pass.",
 	 KEY_LINES},
+	{"checkpoint", take_checkpoint, NULL,
+	 "true: the data are kept before update_fetch, and put back when the push is refused.", 0},
 	{"default_location", take_location, NULL,
 	 "HOST or HOST/PATH given to the app on its first deploy.", 0},
 	{"packages", take_packages, NULL,

@@ -66,6 +66,7 @@ unsigned appini_section_line(const struct parse *p, unsigned line);
 /* Whether a continuation line was meant to be a key of its own: "key = value". */
 bool appini_looks_like_key(const char *line);
 /* appini_config.c */
+bool appini_is_yes_or_no(const char *value, bool *yes);
 void appini_take_config_required(struct parse *p, const struct place *at, const char *value);
 void appini_take_config_default(struct parse *p, const struct place *at, const char *value);
 void appini_take_config_template(struct parse *p, const struct place *at, const char *value);

@@ -2,14 +2,17 @@
  * needs libgit2. */
 #include "buildless/steps.h"
 
+#include "buildless/checkpoint.h"
 #include "common/proc.h"
 #include "runtime/ask.h"
 
 #define KEPT_SECONDS (7L * 24 * 3600)
 
-int transaction_rest(const struct release_info *release, struct error *err)
+int transaction_rest(struct app *app, const struct release_info *release, struct error *err)
 {
-	return has_processes(release) ? ask_stop(release->number, err) : 0;
+	if (has_processes(release) && ask_stop(release->number, err) == -1)
+		return -1;
+	return checkpoint_keep(app, err);
 }
 
 unsigned kept_staged(const struct app *app)

@@ -5,9 +5,11 @@
 #include "buildless/config_verbs.h"
 #include "buildless/refusal.h"
 #include "buildless/report.h"
+#include "buildless/transaction.h"
 #include "buildless/verbs.h"
 #include "common/lock.h"
 #include "common/words.h"
+#include "services/undo.h"
 
 enum { /* what main() sets up before the verb */
        NEED_REPO = 1,
@@ -96,6 +98,16 @@ static int take_lock(const struct verb *verb, struct app *app, struct error *err
 	return 0;
 }
 
+/* A push or a restore that was killed with the data half changed: they are put back first. */
+static int undo_interrupted(struct app *app, struct repo *repo, struct error *err)
+{
+	struct undo_mark mark;
+
+	if (undo_mark_read(app->fd, &mark, err) == -1)
+		return -1;
+	return mark.there ? transaction_recover_links(app, repo, err) : 0;
+}
+
 static int run(const struct verb *verb, struct app *app, int argc, char **argv, struct error *err)
 {
 	autorepo struct repo *repo = NULL;
@@ -107,6 +119,8 @@ static int run(const struct verb *verb, struct app *app, int argc, char **argv, 
 	if (r == 0 && (verb->needs & NEED_REPO))
 		r = repo_open(&repo, app->repo_path, false, err);
 	call.repo = repo;
+	if (r == 0 && (verb->needs & TELL_LIVE))
+		r = undo_interrupted(app, repo, err);
 	if (r == 0)
 		r = verb->run(&call, err);
 	strbuf_release(&call.input);

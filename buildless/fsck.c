@@ -36,6 +36,7 @@ enum rule {
 	SLOT_ORPHAN,
 	SLOT_OFFERED,
 	STAGED,
+	UNDO,
 };
 
 static const struct finding_rule rules[] = {
@@ -82,6 +83,8 @@ static const struct finding_rule rules[] = {
 	[SLOT_ORPHAN] = {FINDING_DAMAGE, "slots/N.ini is there only while slots/N is", "remove it"},
 	[SLOT_OFFERED] = {FINDING_DAMAGE, "slots/index names only slots that no release leads to",
 			  "the next recovery writes it anew"},
+	[UNDO] = {FINDING_PENDING, "services/.undo is there while the data are being changed",
+		  "the next recovery puts the data back, or keeps those of a live release"},
 	[STAGED] = {FINDING_PENDING, "a release that was not accepted goes",
 		    "the next recovery removes it"},
 };
@@ -456,6 +459,8 @@ int fsck_app(const struct app *app, struct repo *repo, struct findings *f, struc
 	check_names(&s, "", app_names, ARRAY_SIZE(app_names));
 	if (repo)
 		fsck_repo_head(app, repo, s.head, f);
+	if (fs_exists(app->fd, "services/.undo"))
+		found(&s, UNDO, "services/.undo", "a push or a restore was interrupted");
 	s.next = check_next(&s);
 	s.current = check_link(&s, "current");
 	check_link(&s, "previous");

@@ -1,6 +1,7 @@
 /* prove.c - a release that is not live yet is started beside the one that is, and must answer. */
 #include "buildless/steps.h"
 
+#include "buildless/checkpoint.h"
 #include "buildless/logs.h"
 #include "buildless/report.h"
 #include "buildless/tasks.h"
@@ -70,6 +71,9 @@ static int run_tasks(struct proof *proof, const struct appini *ini, struct error
 			      .start = start,
 			      .ctx = proof};
 
+	if (ini->checkpoint_line && ini->update_fetch.n &&
+	    checkpoint_take(proof->app, proof->release->number, err) == -1)
+		return error_prefix(err, "app.ini:%u", ini->checkpoint_line);
 	if (ini->config.checker &&
 	    tasks_run_checker(&of, ini->config.checker, ini->config.checker_line, err) == -1)
 		return -1;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include "buildless/checkpoint.h"
 #include "buildless/config.h"
 #include "buildless/report.h"
 #include "common/fs.h"
@@ -221,7 +222,8 @@ static int recover_links(struct app *app, struct repo *repo, struct error *err)
 int transaction_recover_links(struct app *app, struct repo *repo, struct error *err)
 {
 	remove_locks(app, false);
-	if (recover_links(app, repo, err) == -1 || remove_last_staged(app, err) == -1)
+	if (recover_links(app, repo, err) == -1 || checkpoint_resolve(app, err) == -1 ||
+	    remove_last_staged(app, err) == -1)
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;
 }
@@ -334,25 +336,14 @@ static int agree(struct app *app, struct repo *repo, struct error *err)
 	return ref_goes_back(app, repo, ref, commit, &live, err);
 }
 
-static int start_live(struct app *app, struct error *err)
-{
-	autorelease struct release_info live = {0};
-	unsigned current = release_current(app);
-
-	if (!current)
-		return 0;
-	if (release_read(app, current, &live, err) == -1)
-		return -1;
-	return has_processes(&live) ? ask_start(current, err) : 0;
-}
-
 int transaction_recover(struct app *app, struct repo *repo, bool start_processes, struct error *err)
 {
 	remove_litter(app);
 	remove_locks(app, true);
-	if (recover_links(app, repo, err) == -1 || remove_all_staged(app, err) == -1 ||
-	    slot_reindex(app, err) == -1 || agree(app, repo, err) == -1 ||
-	    recover_refs(app, repo, err) == -1 || recover_staged_refs(app, repo, err) == -1 ||
+	if (recover_links(app, repo, err) == -1 || checkpoint_resolve(app, err) == -1 ||
+	    remove_all_staged(app, err) == -1 || slot_reindex(app, err) == -1 ||
+	    agree(app, repo, err) == -1 || recover_refs(app, repo, err) == -1 ||
+	    recover_staged_refs(app, repo, err) == -1 ||
 	    (start_processes && start_live(app, err) == -1))
 		return error_prefix(err, "recovering %s", app->name);
 	return 0;

@@ -39,6 +39,8 @@ MUST_CHECK int recover_staged_refs(struct app *app, struct repo *repo, struct er
 /* Removes `next`. On disk. */
 MUST_CHECK int drop_next(const struct app *app, struct error *err);
 
+/* The processes of the live release are started, where it has any. */
+MUST_CHECK int start_live(struct app *app, struct error *err);
 /* Does the release have processes at all? */
 bool has_processes(const struct release_info *release);
 

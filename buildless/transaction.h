@@ -36,7 +36,8 @@ MUST_CHECK int transaction_prove(struct app *app, struct release_info *release,
 MUST_CHECK int transaction_stage_aside(struct app *app, struct repo *repo, const char *commit,
 				       const char *branch, const struct appini *ini,
 				       struct release_info *out, struct error *err);
-MUST_CHECK int transaction_rest(const struct release_info *release, struct error *err);
+MUST_CHECK int transaction_rest(struct app *app, const struct release_info *release,
+				struct error *err);
 /* When git has taken the objects over: refs/staged/N, then releases/N/staged with `base`, what the
  * deploy branch names now (zeros: nothing). On return 0 the newest release of `commit` is set aside
  * until it is activated, another one is, or some days are over. E_NOTFOUND: none was staged. *out

@@ -69,6 +69,8 @@ static const struct setting settings[] = {
 	 "count"},
 	{"max_push_bytes", BYTES, FIELD(max_push_bytes), 1 << 20, (uint64_t)1 << 40, "4294967296",
 	 "the largest pack that a push may send"},
+	{"checkpoint_max_bytes", BYTES, FIELD(checkpoint_max_bytes), 0, (uint64_t)1 << 50,
+	 "1073741824", "the most data that a push with 'checkpoint = true' keeps"},
 	{"app_tasks", COUNT, FIELD(app_tasks), 32, 1000000, "512",
 	 "processes and threads of an application whose [limits] ask for no number"},
 	{"max_app_tasks", COUNT, FIELD(max_app_tasks), 32, 1000000, "4096",

@@ -32,10 +32,11 @@ struct node {
 	int idle_ms;           /* 600 000: a session without a byte in either direction ends */
 	unsigned max_startups; /* 100: unauthenticated connections at once; the oldest gives way */
 	unsigned max_sessions; /* 500: connections at once */
-	uint64_t max_body_bytes; /* 100 MiB: of one request */
-	int answer_ms;           /* 600 000: how long an app may be silent over a request */
-	char *trusted_proxies;   /* "none": whose X-Forwarded headers count */
-	uint64_t max_push_bytes; /* 4 GiB: receive.maxInputSize */
+	uint64_t max_body_bytes;       /* 100 MiB: of one request */
+	int answer_ms;                 /* 600 000: how long an app may be silent over a request */
+	char *trusted_proxies;         /* "none": whose X-Forwarded headers count */
+	uint64_t max_push_bytes;       /* 4 GiB: receive.maxInputSize */
+	uint64_t checkpoint_max_bytes; /* 1 GiB: data that a push keeps before update_fetch */
 	struct {
 		char *allow;      /* "*": patterns of names, blanks between them */
 		bool install;     /* true: what is missing is installed */

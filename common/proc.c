@@ -169,7 +169,7 @@ static const char *drop_privileges(const struct proc_spec *spec)
 
 #define IOPRIO_IDLE (3 << 13) /* linux/ioprio.h: class idle, of this process */
 
-static const char *prepare_child(const struct proc_spec *spec, int null_fd)
+static const char *prepare_child(const struct proc_spec *spec, int null_fd, pid_t parent)
 {
 	const char *failed;
 
@@ -189,6 +189,10 @@ static const char *prepare_child(const struct proc_spec *spec, int null_fd)
 	}
 	if (spec->drop && (failed = drop_privileges(spec)))
 		return failed;
+	/* after the change of users, which takes it away; the parent may have ended before */
+	if (spec->ends_with_us &&
+	    (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1 || getppid() != parent))
+		return "cannot be tied to who starts it";
 	return chdir(spec->cwd ? spec->cwd : "/") == -1 ? "cannot enter the directory" : NULL;
 }
 
@@ -198,7 +202,7 @@ struct failure { /* from the child, over a pipe that exec closes */
 };
 
 static void __attribute__((noreturn))
-child(const struct proc_spec *spec, const char *path, int null_fd, int report_fd)
+child(const struct proc_spec *spec, const char *path, int null_fd, int report_fd, pid_t parent)
 {
 	static char *const no_env[] = {NULL};
 	struct failure f;
@@ -208,7 +212,7 @@ child(const struct proc_spec *spec, const char *path, int null_fd, int report_fd
 	if (report == -1) /* none is free: where it is now nothing was moved over it yet */
 		report = report_fd;
 	else
-		failed = prepare_child(spec, null_fd);
+		failed = prepare_child(spec, null_fd, parent);
 
 	if (!failed) {
 		execve(path, spec->argv, spec->envp ? spec->envp : no_env);
@@ -225,6 +229,7 @@ int proc_start(const struct proc_spec *spec, pid_t *pid, struct error *err)
 {
 	autofree char *path = find_program(spec->path);
 	autoclose int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const pid_t us = getpid();
 	int report[2];
 	struct failure f;
 	ssize_t n;
@@ -240,7 +245,7 @@ int proc_start(const struct proc_spec *spec, pid_t *pid, struct error *err)
 		return error_sys(err, errno, "cannot make a pipe");
 	*pid = fork();
 	if (*pid == 0)
-		child(spec, path, null_fd, report[1]);
+		child(spec, path, null_fd, report[1], us);
 	close(report[1]);
 	if (*pid == -1) {
 		error_sys(err, errno, "cannot start '%s'", path);

@@ -27,6 +27,7 @@ struct proc_spec {
 	bool ctty;          /* with new_session: `in` becomes the controlling terminal */
 	int nice;           /* 0: as the parent; above: also idle I/O priority */
 	bool keep_umask;    /* as the parent's; else 022 */
+	bool ends_with_us;  /* SIGKILL when this process ends, however that is */
 };
 
 /* *pid is the caller's to wait for. A program that cannot be executed is an error here, not a

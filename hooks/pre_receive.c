@@ -204,7 +204,7 @@ static int intend(struct pre_receive *p, struct error *err)
 	struct error later = ERROR_INIT;
 
 	if (p->push.stage)
-		return transaction_rest(&p->staged, err);
+		return transaction_rest(&p->app, &p->staged, err);
 	if (transaction_intend(&p->app, p->staged.number, err) == -1)
 		return -1;
 	account_close(&p->app.account, ACCOUNT_STAGED);

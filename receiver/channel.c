@@ -10,6 +10,7 @@
 enum {
 	ERRAND_MS = 60000,
 	SERVER_MS = 300000,
+	DATA_MS = 86400000,
 	RELEASE_MAX = 999999999,
 	VALUE_MAX = 1000,
 	PACKAGES_MAX = 300
@@ -23,8 +24,8 @@ struct channel {
 	int fd;
 	char app[APP_NAME_MAX + 1];
 	bool may_ask;
-	struct watch
-		*watch; /* NULL while a request is being served: the next one waits in the socket */
+	struct watch *watch; /* NULL while a request is being served: the next one waits in the
+				socket; but of a TASK, whether the asker is still there */
 	struct errand *errand;
 	const struct question *asked; /* what the errand is for */
 	void (*gone)(void *ctx);
@@ -34,11 +35,11 @@ struct channel {
 /* One row is one request: what its words must be, and how long it may take. */
 struct question {
 	const char *name;
-	enum { RELEASE, WORKERS, TASK, LOCATION, SERVICE, GIVEN, PACKAGES } takes;
+	enum { RELEASE, WORKERS, TASK, LOCATION, SERVICE, GIVEN, PACKAGES, KEEP, UNDO } takes;
 	/* RELEASE: N; WORKERS: N WORD..., which silver-root checks: once begun it is done, whether
 	 * or not somebody waits for the answer; TASK: N WORD..., a command whose output goes to the
 	 * asker's pipe; SERVICE: NAME VALUE; GIVEN: NAME; PACKAGES: VERB NAME..., and a pipe as for
-	 * TASK */
+	 * TASK; KEEP: N, and as long as the data are large; UNDO: a word, the same */
 	bool drains; /* takes drain_ms more than ERRAND_MS */
 };
 
@@ -46,7 +47,7 @@ static const struct question questions[] = {
 	{"start", RELEASE, false},     {"only", RELEASE, true},    {"stop", RELEASE, true},
 	{"locate", LOCATION, false},   {"task", TASK, false},      {"provision", SERVICE, false},
 	{"packages", PACKAGES, false}, {"workers", WORKERS, true}, {"renew", GIVEN, false},
-	{"retire", GIVEN, false},
+	{"retire", GIVEN, false},      {"checkpoint", KEEP, true}, {"undo", UNDO, true},
 };
 
 /* `force`: the node stops. */
@@ -84,6 +85,7 @@ static void errand_done(void *ctx, int status, const char *text)
 	struct channel *c = ctx;
 	struct error err = ERROR_INIT;
 
+	loop_unwatch(&c->watch);
 	if (status != 0)
 		answer_error(c, c->asked->takes == TASK ? E_REFUSED : error_code_from(status),
 			     text);
@@ -131,7 +133,7 @@ static int check_request(const struct channel *c, const struct question *q,
 				 q->name);
 	if (q->takes == SERVICE)
 		return check_service(m, err);
-	if (q->takes == GIVEN)
+	if (q->takes == GIVEN || q->takes == UNDO)
 		return name_check_service(m->word[1], err);
 	if (q->takes == PACKAGES)
 		return check_packages(m, err);
@@ -149,7 +151,8 @@ static int start_root(struct channel *c, const struct question *q, const struct 
 	struct errand_order order = {
 		.program = "silver-root",
 		.output_fd = -1,
-		.deadline_ms = q->takes == SERVICE || q->takes == GIVEN
+		.deadline_ms = q->takes == KEEP || q->takes == UNDO ? DATA_MS
+			       : q->takes == SERVICE || q->takes == GIVEN
 				       ? SERVER_MS
 				       : ERRAND_MS + (q->drains ? c->node->drain_ms : 0)};
 
@@ -213,6 +216,13 @@ static bool is_whole(const struct question *q, const struct wire_message *m)
 	return m->n == (q->takes == SERVICE ? 3 : 2) && m->n_fds == 0;
 }
 
+/* A command of the app ends with the push that wanted it: what recovery does then, to the data too,
+ * it would spoil. */
+static void on_hangup(void *ctx)
+{
+	channel_drop(ctx);
+}
+
 static int serve(struct channel *c, const struct wire_message *m, struct error *err)
 {
 	const struct question *q = question_named(m->word[0]);
@@ -223,6 +233,8 @@ static int serve(struct channel *c, const struct wire_message *m, struct error *
 		return -1;
 	c->asked = q;
 	loop_unwatch(&c->watch);
+	if (q->takes == TASK)
+		c->watch = loop_watch(c->loop, c->fd, 0, on_hangup, c);
 	return 0;
 }
 
@@ -264,5 +276,6 @@ void channel_end_errand(struct channel *c, bool force)
 	if (!c->errand)
 		return;
 	give_up_errand(c, force);
+	loop_unwatch(&c->watch);
 	c->watch = loop_watch(c->loop, c->fd, EPOLLIN, on_request, c);
 }

@@ -101,7 +101,8 @@ static int start_service(const struct node *node, const struct own_server_call *
 				 .n_fds = call->n_fds,
 				 .drop = geteuid() == 0,
 				 .uid = call->user.uid,
-				 .gid = call->user.gid};
+				 .gid = call->user.gid,
+				 .ends_with_us = true};
 
 	strv_add(&argv, "silver-service");
 	strv_add(&argv, "--dir");

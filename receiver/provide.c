@@ -104,9 +104,7 @@ static int call_service(const struct node *node, const char *verb, const char *a
 	return given ? service_record_parse(given, strbuf_str(&answer), answer.len, err) : 0;
 }
 
-/* The records' directory is root's, and what is made in it is of the app's group: its owner reads
- * it, and cannot change what it was given. */
-static int open_records(int app_fd, int *out, struct error *err)
+int provide_open_records(int app_fd, int *out, struct error *err)
 {
 	autoclose int fd = -1;
 	struct stat app;
@@ -132,7 +130,7 @@ static int write_record(int app_fd, const struct service *service,
 	autoclose int fd = -1;
 
 	service_record_format(record, &text);
-	if (open_records(app_fd, &fd, err) == -1)
+	if (provide_open_records(app_fd, &fd, err) == -1)
 		return -1;
 	return fs_replace_file(fd, service->record, text.buf, text.len, 0640, err);
 }
@@ -207,7 +205,7 @@ int provide_rotate(const struct node *node, const char *app, const char *name, s
 	autofree char *mark = NULL;
 
 	if (open_given(node, app, name, &app_fd, &service, &has, err) == -1 ||
-	    open_records(app_fd, &fd, err) == -1)
+	    provide_open_records(app_fd, &fd, err) == -1)
 		return -1;
 	mark = xasprintf(SERVICE_OLD_MARK, service->record);
 	if (fs_exists(fd, mark))
@@ -230,7 +228,7 @@ int provide_retire(const struct node *node, const char *app, const char *name, s
 	autofree char *mark = NULL;
 
 	if (open_given(node, app, name, &app_fd, &service, &has, err) == -1 ||
-	    open_records(app_fd, &fd, err) == -1 ||
+	    provide_open_records(app_fd, &fd, err) == -1 ||
 	    call_service(node, "retire", app, service, &has, NULL, err) == -1)
 		return -1;
 	mark = xasprintf(SERVICE_OLD_MARK, service->record);

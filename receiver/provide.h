@@ -27,3 +27,6 @@ MUST_CHECK int provide_remove_all(const struct node *node, const char *app, cons
  * the service; the dump is `fd` (-1: none). Takes as long as it takes. *answer may be NULL. */
 MUST_CHECK int provide_data(const struct node *node, const char *app, const struct service *service,
 			    const char *verb, int fd, struct strbuf *answer, struct error *err);
+/* apps/APP/services, made where it is missing. It is root's, and what is made in it is of the app's
+ * group: its owner reads it, and cannot change what the app was given. */
+MUST_CHECK int provide_open_records(int app_fd, int *out, struct error *err);

@@ -21,6 +21,7 @@
 #include "receiver/provide.h"
 #include "receiver/locate.h"
 #include "receiver/provision.h"
+#include "receiver/restore.h"
 #include "receiver/tidy.h"
 #include "receiver/users.h"
 #include "runtime/front.h"
@@ -411,13 +412,33 @@ static int verb_backup(const struct node *node, const struct words *w, struct er
 static int verb_restore(const struct node *node, const struct words *w, struct error *err)
 {
 	signal(SIGPIPE, SIG_IGN);
-	return backup_restore(node, w->v[0], w->v[1], err);
+	return restore_data(node, w->v[0], w->v[1], err);
 }
 
 static int verb_clear(const struct node *node, const struct words *w, struct error *err)
 {
 	signal(SIGPIPE, SIG_IGN);
-	return backup_clear(node, w->v[0], w->n > 1 ? w->v[1] : NULL, err);
+	return restore_clear(node, w->v[0], w->n > 1 ? w->v[1] : NULL, err);
+}
+
+static int verb_checkpoint(const struct node *node, const struct words *w, struct error *err)
+{
+	unsigned release = 0;
+
+	if (parse_app_release(w, &release, err) == -1)
+		return -1;
+	return restore_checkpoint(node, w->v[0], release, err);
+}
+
+static int verb_undo(const struct node *node, const struct words *w, struct error *err)
+{
+	static const char *const words[] = {
+		[RESTORE_PUT] = "put", [RESTORE_KEEP] = "keep", [RESTORE_END] = "end"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(w->v[1], words[i]) == 0)
+			return restore_undo(node, w->v[0], (enum restore_how)i, err);
+	return error_set(err, E_USAGE, "unknown word '%s'", w->v[1]);
 }
 
 struct verb {
@@ -448,6 +469,8 @@ static const struct verb verbs[] = {
 	{"backup", "APP [NAME | - | --list]", 1, 2, verb_backup},
 	{"restore", "APP NAME|-", 2, 2, verb_restore},
 	{"clear", "APP [SERVICE]", 1, 2, verb_clear},
+	{"checkpoint", "APP RELEASE", 2, 2, verb_checkpoint},
+	{"undo", "APP put|keep|end", 2, 2, verb_undo},
 	{"apps", "[--json] [APP...]", 0, SIZE_MAX, verb_apps},
 	{"fsck", "[--json] [APP]", 0, 2, verb_fsck},
 	{"packages", "simulate|install PACKAGE...", 2, 300, verb_packages},

@@ -171,3 +171,13 @@ int ask_retire(const char *service, struct error *err)
 {
 	return ask("retire", service, err);
 }
+
+int ask_checkpoint(unsigned release, struct error *err)
+{
+	return ask_number("checkpoint", release, err);
+}
+
+int ask_undo(const char *how, struct error *err)
+{
+	return ask("undo", how, err);
+}

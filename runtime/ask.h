@@ -35,3 +35,8 @@ MUST_CHECK int ask_provision(const char *service, const char *value, struct erro
 /* Another password for a service; the one that runs use is good until ask_retire(). */
 MUST_CHECK int ask_rotate(const char *service, struct error *err);
 MUST_CHECK int ask_retire(const char *service, struct error *err);
+/* The app is stopped and its data are kept, to be put back unless `release` goes live. */
+MUST_CHECK int ask_checkpoint(unsigned release, struct error *err);
+/* "put": the data are what they were before what the mark (services/undo.h) is about; "keep": they
+ * stay; "end": the mark goes. */
+MUST_CHECK int ask_undo(const char *how, struct error *err);

@@ -66,7 +66,8 @@ int service_program(const struct strv *argv, const struct strv *env, int in, int
 	struct strv words = *argv; /* strv_argv() wants one that it may change */
 	autostrv struct strv all = STRV_INIT;
 	autoclose int said = memfd_create("said", MFD_CLOEXEC);
-	struct proc_spec spec = {.path = argv->v[0], .in = in, .out = out, .err = said};
+	struct proc_spec spec = {
+		.path = argv->v[0], .in = in, .out = out, .err = said, .ends_with_us = true};
 	autofree char *text = NULL;
 	pid_t pid;
 	int status;

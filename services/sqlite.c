@@ -214,6 +214,18 @@ static int restore(const struct service_call *call, int fd, struct error *err)
 	return end_copy(&c, r, err);
 }
 
+static int status(const struct service_call *call, struct strbuf *out, struct error *err)
+{
+	autofree char *path = path_of(call);
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return error_sys(err, errno, "cannot look at the database");
+	strbuf_addf(out, "server SQLite %s\nbytes %lld\n", sqlite3_libversion(),
+		    (long long)st.st_size);
+	return 0;
+}
+
 const struct service_driver sqlite_driver = {
 	.name = "sqlite",
 	.provision = provision,
@@ -221,4 +233,5 @@ const struct service_driver sqlite_driver = {
 	.clear = clear,
 	.backup = backup,
 	.restore = restore,
+	.status = status,
 };

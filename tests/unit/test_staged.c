@@ -26,7 +26,7 @@ static void stage_aside(struct store *s, const char *commit, struct release_info
 	assert_ok(transaction_recover_links(&s->app, s->repo, &err), err);
 	assert_ok(transaction_stage_aside(&s->app, s->repo, commit, "master", &ini, r, &err), err);
 	assert_ok(transaction_prove(&s->app, r, NULL, &err), err);
-	assert_ok(transaction_rest(r, &err), err);
+	assert_ok(transaction_rest(&s->app, r, &err), err);
 }
 
 /* All of `git push -o stage`; the release's number. */
