@@ -172,7 +172,7 @@ sweep: all
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/hooks $(DESTDIR)$(LIBEXECDIR)/git \
-		$(DESTDIR)$(SHAREDIR)/python/silversupport $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+		$(DESTDIR)$(SHAREDIR)/python/silversupport $(DESTDIR)$(SHAREDIR)/php $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
 	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
 	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-git silver-hook silver-activate \
@@ -187,6 +187,7 @@ install: all
 	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
 	install -m 644 runtime/python/*.py $(DESTDIR)$(SHAREDIR)/python/
 	install -m 644 runtime/python/silversupport/*.py $(DESTDIR)$(SHAREDIR)/python/silversupport/
+	install -m 644 runtime/php/*.php $(DESTDIR)$(SHAREDIR)/php/
 	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
 	install -m 644 $(B)/app.ini.5 $(DESTDIR)$(MANDIR)/man5/
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SHAREDIR)/node

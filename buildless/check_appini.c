@@ -2,6 +2,7 @@
 
 #include "buildless/packages.h"
 #include "common/words.h"
+#include "runtime/php.h"
 
 #define APPINI_MAX 262144
 
@@ -186,25 +187,25 @@ static int check_commands(struct reading *c, const struct appini *ini, struct er
 	return check_tasks(c, &ini->test, err);
 }
 
-/* What app.ini may ask for, and this version cannot do: refused, never ignored. */
-static void check_available(struct reading *c, const struct appini *ini)
+/* A node that serves no PHP needs none. `packages = php-fpm` brings it, where root installs them.
+ */
+static void check_php(struct reading *c, const struct appini *ini)
 {
+	autofree char *where = at_line(ini->runner_line), *program = NULL;
 	const struct runspec *run = &ini->run;
-	const struct {
-		bool asked;
-		unsigned line;
-		const char *what;
-	} later[] = {
-		{strcmp(run->platform, "php") == 0, 0, "platform 'php'"},
-	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
-		autofree char *where = at_line(later[i].line);
-
-		if (later[i].asked)
-			strv_addf(c->errors, "%s%s is not available in this version of Silver",
-				  where, later[i].what);
-	}
+	if (strcmp(run->platform, "php") != 0)
+		return;
+	program = php_program();
+	if (!program && !strv_has(&ini->packages, PHP_PACKAGE))
+		strv_addf(c->errors,
+			  "app.ini: platform 'php' needs php-fpm, which is not installed on this "
+			  "node: apt-get install --no-install-recommends " PHP_PACKAGE);
+	if (!php_is_path(run->runner) || (run->php_root && !php_is_path(run->php_root)))
+		strv_addf(c->errors,
+			  "%srunner and php_root of platform 'php' are paths of letters, digits, "
+			  "'.', '_', '-' and '/'",
+			  where);
 }
 
 static bool has_appini(struct reading *c, struct error *err)
@@ -250,7 +251,7 @@ int check_appini(struct repo *repo, const struct app *app, const char *tree, str
 	/* a runner or a package that was refused is not looked for */
 	if (appini_parse(ini, app->name, strbuf_str(&text), text.len, c->errors, c->warnings))
 		return 0;
-	check_available(c, ini);
+	check_php(c, ini);
 	if (check_runner(c, ini, err) == -1 || check_dirs(c, ini, err) == -1 ||
 	    check_commands(c, ini, err) == -1)
 		return -1;

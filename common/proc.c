@@ -178,6 +178,8 @@ static const char *prepare_child(const struct proc_spec *spec, int null_fd, pid_
 		umask(022);
 	if (spec->new_session && setsid() == -1)
 		return "cannot start a session";
+	if (spec->new_group && setpgid(0, 0) == -1)
+		return "cannot start a process group";
 	failed = place_fds(spec, null_fd);
 	if (failed)
 		return failed;

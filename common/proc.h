@@ -24,6 +24,7 @@ struct proc_spec {
 	bool keep_net_bind; /* with drop: keep CAP_NET_BIND_SERVICE (ambient) */
 	const char *cwd;    /* NULL: / */
 	bool new_session;   /* setsid; the pid is also the process group. */
+	bool new_group;     /* setpgid: a leader of a group stays in our session, setsid() fails */
 	bool ctty;          /* with new_session: `in` becomes the controlling terminal */
 	int nice;           /* 0: as the parent; above: also idle I/O priority */
 	bool keep_umask;    /* as the parent's; else 022 */

@@ -14,6 +14,7 @@
 #include "common/words.h"
 #include "runtime/bytecode.h"
 #include "runtime/limits.h"
+#include "runtime/php.h"
 #include "runtime/port.h"
 #include "runtime/schedule.h"
 
@@ -183,45 +184,54 @@ bool launch_has_served(const struct node *node, const char *app, unsigned number
 	return fs_exists(node->fd, path);
 }
 
-/* Bound by a relative name: sun_path is short wherever DIR is. Mode 0777: nginx needs the write bit
- * to connect and the x bit to see that it is there (front.c); who gets as far as this directory is
- * decided above it. */
-static int bind_socket(const struct launch *l, struct error *err)
+/* Bound by a relative name: sun_path is short wherever DIR is. nginx needs the write bit to connect
+ * and the x bit to see that it is there (front.c); who gets as far as this directory is decided
+ * above it. */
+static int bind_socket(const struct launch *l, const char *name, mode_t without, int *out,
+		       struct error *err)
 {
-	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "http.sock"};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	mode_t mask;
 	int rc;
 
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", name);
 	if (fd == -1)
 		return error_sys(err, errno, "cannot make a socket");
-	if (fs_unlink(l->run_fd, "http.sock", err) == -1) /* of an earlier life */
+	if (fs_unlink(l->run_fd, name, err) == -1) /* of an earlier life */
 		return -1;
 	if (fchdir(l->run_fd) == -1)
 		return error_sys(err, errno, "cannot enter 'run'");
-	mask = umask(0);
+	mask = umask(without);
 	rc = bind(fd, (const struct sockaddr *)&address, sizeof(address));
 	umask(mask);
 	if (rc == -1 || listen(fd, SOMAXCONN) == -1)
-		return error_sys(err, errno, "cannot listen on 'http.sock'");
-	if (dup2(fd, LISTEN_FD) == -1) /* a copy is not CLOEXEC */
-		return error_sys(err, errno, "cannot pass the socket");
-	if (fd == LISTEN_FD) {
-		steal_fd(&fd);
-		if (fcntl(LISTEN_FD, F_SETFD, 0) == -1)
-			return error_sys(err, errno, "cannot pass the socket");
-	}
+		return error_sys(err, errno, "cannot listen on '%s'", name);
+	*out = steal_fd(&fd);
 	return 0;
 }
 
-static const char *env_get(const struct launch *l, const char *name)
+/* To what silver-exec becomes. */
+static int pass_socket(struct launch *l, int *fd, struct error *err)
 {
-	size_t len = strlen(name);
+	if (dup2(*fd, LISTEN_FD) == -1) /* a copy is not CLOEXEC */
+		return error_sys(err, errno, "cannot pass the socket");
+	if (*fd == LISTEN_FD) {
+		steal_fd(fd);
+		if (fcntl(LISTEN_FD, F_SETFD, 0) == -1)
+			return error_sys(err, errno, "cannot pass the socket");
+	}
+	strv_add(&l->env, "LISTEN_FDS=1");
+	strv_addf(&l->env, "LISTEN_PID=%d", (int)getpid()); /* exec keeps it */
+	return 0;
+}
 
+bool launch_has(const struct launch *l, const char *start)
+{
 	for (size_t i = 0; i < l->env.n; i++)
-		if (strncmp(l->env.v[i], name, len) == 0 && l->env.v[i][len] == '=')
-			return l->env.v[i] + len + 1;
-	return NULL;
+		if (str_starts(l->env.v[i], start))
+			return true;
+	return false;
 }
 
 /* exec in the app's directory with the release's environment. The descriptors up to `last_fd` stay
@@ -293,19 +303,32 @@ static int launch_program(struct launch *l, const char *runner, struct error *er
 	return become(l, path, strv_argv(&argv), LISTEN_FD, err);
 }
 
+static int launch_php(struct launch *l, int http_fd, struct error *err)
+{
+	autoclose int php_fd = -1;
+
+	if (bind_socket(l, PHP_SOCKET, 077, &php_fd, err) == -1 ||
+	    limits_apply(&l->limits, err) == -1)
+		return -1;
+	return php_serve(l, http_fd, steal_fd(&php_fd), err);
+}
+
 int launch_server(struct launch *l, struct error *err)
 {
 	const char *platform = ini_get(&l->record, "run", "platform");
 	const char *runner = ini_get(&l->record, "run", "runner");
+	autoclose int fd = -1;
 
 	if (!platform || !runner)
 		return error_set(err, E_SYSTEM, "release %u has nothing to run", l->number);
 	if (strcmp(platform, "python") == 0) /* open_slot() has seen that it is a number */
 		bytecode_share(l->node, l->app, l->data_fd, ini_get(&l->record, "release", "slot"));
-	if (bind_socket(l, err) == -1) /* the node's own descriptor may go for it */
+	if (bind_socket(l, "http.sock", 0, &fd, err) == -1)
 		return -1;
-	strv_add(&l->env, "LISTEN_FDS=1");
-	strv_addf(&l->env, "LISTEN_PID=%d", (int)getpid()); /* exec keeps it */
+	if (strcmp(platform, "php") == 0)
+		return launch_php(l, steal_fd(&fd), err);
+	if (pass_socket(l, &fd, err) == -1) /* the node's own descriptor may go for it */
+		return -1;
 	if (strcmp(platform, "python") == 0)
 		return launch_python(l, runner, err);
 	if (strcmp(platform, "exec") == 0)
@@ -318,7 +341,7 @@ int launch_command(struct launch *l, char *const *argv, struct error *err)
 {
 	const char *terminal = getenv("TERM");
 
-	if (terminal && !env_get(l, "TERM"))
+	if (terminal && !launch_has(l, "TERM="))
 		strv_addf(&l->env, "TERM=%s", terminal);
 	return become(l, argv[0], argv, 2, err);
 }

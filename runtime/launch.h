@@ -24,6 +24,8 @@ struct launch {
 MUST_CHECK int launch_open(struct launch *out, const struct node *node, const char *app,
 			   unsigned number, struct error *err);
 void launch_release(struct launch *l);
+/* Does a line of its environment begin with `start`? */
+bool launch_has(const struct launch *l, const char *start);
 /* Number that the text of the link apps/APP/current gives. E_NOTFOUND: nothing is live. */
 MUST_CHECK int launch_current(const struct node *node, const char *app, unsigned *number,
 			      struct error *err);
@@ -31,7 +33,8 @@ MUST_CHECK int launch_current(const struct node *node, const char *app, unsigned
 unsigned launch_previous(const struct node *node, const char *app);
 /* Have processes of the release answered requests, ever? */
 bool launch_has_served(const struct node *node, const char *app, unsigned number);
-/* Becomes the server of its platform, listening on run/http.sock. Returns only on failure. */
+/* Becomes the server of its platform, listening on run/http.sock; that of php it only starts and
+ * attends (php.h), so 0 is its orderly end. Else it returns only on failure. */
 MUST_CHECK int launch_server(struct launch *l, struct error *err);
 /* Becomes a command in the directory of the app's files. Returns only on failure. */
 MUST_CHECK int launch_command(struct launch *l, char *const *argv, struct error *err);

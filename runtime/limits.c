@@ -24,9 +24,10 @@ const char *limits_missing(const struct node *node, enum limit limit, const char
 					     : "the node does not run as root, so that its apps "
 					       "have no users of their own";
 	case LIMIT_TIMEOUT:
-		return strcmp(platform, "python") == 0
+		return strcmp(platform, "python") == 0 || strcmp(platform, "php") == 0
 			       ? NULL
-			       : "only Python's requests are watched; a program sees to its own";
+			       : "only requests of Python and PHP are watched; a program sees to "
+				 "its own";
 	case LIMIT_MEMORY:
 	case LIMITS:
 		break;

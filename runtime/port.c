@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "common/fs.h"
 #include "common/proc.h"
+#include "runtime/inner.h"
 
 #define PORT_MIN     10000
 #define PORT_COUNT   20000 /* up to 29999: outgoing connections begin at 32768 */
@@ -111,27 +112,18 @@ static bool wait_for_port(unsigned port, int wait_ms)
 	return true;
 }
 
-/* The address must be spelled as it was bound (launch.c): nginx tells inherited sockets by it.
- * Headers pass as the front has set them; nothing is buffered twice. */
+/* Headers pass as the front has set them; nothing is buffered twice. */
 static int write_config(const char *run_dir, const char *tmp_dir, unsigned port, struct error *err)
 {
 	autostrbuf struct strbuf s = STRBUF_INIT;
 	autoclose int fd = -1;
 
-	strbuf_addf(&s,
-		    "daemon off;\nworker_processes 1;\npid \"%s/nginx.pid\";\n"
-		    "error_log stderr error;\nevents { worker_connections 2048; }\n",
-		    tmp_dir);
-	strbuf_addstr(&s, "http {\n\taccess_log off;\n\tunderscores_in_headers on;\n"
-			  "\tclient_max_body_size 0;\n\tmerge_slashes off;\n");
-	for (const char *const *kind = (const char *const[]){"client_body", "proxy", "fastcgi",
-							     "uwsgi", "scgi", NULL};
-	     *kind; kind++)
-		strbuf_addf(&s, "\t%s_temp_path \"%s/nginx-%s\";\n", *kind, tmp_dir, *kind);
-	strbuf_addstr(&s, "\tmap $http_upgrade $silver_connection {\n"
-			  "\t\tdefault upgrade;\n\t\t\"\" close;\n\t}\n"
-			  "\tserver {\n\t\tlisten unix:http.sock;\n\t\tlocation / {\n");
-	strbuf_addf(&s, "\t\t\tproxy_pass http://127.0.0.1:%u;\n", port);
+	inner_begin(&s, tmp_dir);
+	strbuf_addstr(&s, "\tunderscores_in_headers on;\n"
+			  "\tmap $http_upgrade $silver_connection {\n"
+			  "\t\tdefault upgrade;\n\t\t\"\" close;\n\t}\n");
+	inner_begin_server(&s);
+	strbuf_addf(&s, "\t\tlocation / {\n\t\t\tproxy_pass http://127.0.0.1:%u;\n", port);
 	strbuf_addstr(&s, "\t\t\tproxy_http_version 1.1;\n\t\t\tproxy_buffering off;\n"
 			  "\t\t\tproxy_request_buffering off;\n\t\t\tproxy_read_timeout 1h;\n"
 			  "\t\t\tproxy_set_header Host $http_host;\n"
@@ -147,13 +139,12 @@ static int become_nginx(const char *run_dir, const char *tmp_dir, struct error *
 {
 	autofree char *config = xasprintf("%s/" CONFIG, run_dir);
 	autofree char *prefix = xasprintf("%s/", tmp_dir);
-	char *const argv[] = {(char[]){"nginx"},  (char[]){"-p"}, prefix, (char[]){"-e"},
-			      (char[]){"stderr"}, (char[]){"-c"}, config, NULL};
-	char *const envp[] = {(char[]){"NGINX=3;"}, NULL}; /* the sockets it inherits */
+	autostrv struct strv argv = STRV_INIT;
 
 	if (chdir(tmp_dir) == -1)
 		return error_sys(err, errno, "cannot enter '%s'", tmp_dir);
-	execvpe("nginx", argv, envp);
+	inner_argv(prefix, config, &argv);
+	execvpe("nginx", strv_argv(&argv), inner_env);
 	return error_sys(err, errno, "cannot run nginx");
 }
 

@@ -35,7 +35,7 @@ struct limits_spec {
 struct runspec {
 	char *platform; /* "python" (default), "php", "static", "exec" */
 	char *runner;   /* NULL: absent (static) */
-	char *php_root; /* NULL: the top of the tree */
+	char *php_root; /* NULL: no files but those of static/ */
 	char *health;   /* NULL: any answer below 500 at "/" */
 	struct process_spec *process;
 	size_t n_processes;

@@ -67,4 +67,19 @@ ok '48 without git a push is refused with the reason' refused "silver: the progr
 unhide
 ok '   the same push lands when it is back'           push
 ok '   and is served'                                 serves 2
+
+new_app shop
+printf '%s\n' '[production]' 'platform = php' 'runner = index.php' >"$REPO/app.ini"
+echo '<?php echo "php", PHP_EOL;' >"$REPO/index.php"
+git -C "$REPO" add -A
+git -C "$REPO" commit -qm 1
+# shellcheck disable=SC2046 # words are meant
+hide $(find /usr/sbin -name 'php-fpm*' -printf '%f ')
+ok '48 without php-fpm a php app is refused'          must_fail push
+ok '   and the package named'                         said 'needs php-fpm, which is not installed on this node: apt-get install --no-install-recommends php-fpm'
+unhide
+[ -z "$(find /usr/sbin -name 'php-fpm*')" ] || {
+	push || true
+	ok '   with it the same push lands'           equal "$(fetch /)" php
+}
 done_testing

@@ -157,6 +157,20 @@ static void findings_of_app_ini_and_of_the_tree_come_together(void **state)
 		"etc: a link to the absolute path '/etc'", "up: a link that leaves the tree");
 }
 
+static void paths_of_php_stand_in_configurations(void **state)
+{
+	const struct git_tmp *g = *state;
+	char tree[OID_HEX];
+
+	git_put(g, "app.ini",
+		"[production]\nplatform = php\nrunner = web/$x.php\nphp_root = web\n");
+	git_put(g, "web/$x.php", "<?php");
+	git_tree(g, tree);
+	REFUSED(g, "", tree,
+		"app.ini:3: runner and php_root of platform 'php' are paths of letters, digits, "
+		"'.', '_', '-' and '/'");
+}
+
 static void the_runner_has_to_be_there(void **state)
 {
 	const struct git_tmp *g = *state;
@@ -493,6 +507,7 @@ int main(void)
 		GIT_TEST(without_app_ini_there_is_an_example_to_paste),
 		GIT_TEST(app_ini_may_be_a_link_in_the_tree),
 		GIT_TEST(findings_of_app_ini_and_of_the_tree_come_together),
+		GIT_TEST(paths_of_php_stand_in_configurations),
 		GIT_TEST(the_runner_has_to_be_there),
 		GIT_TEST(a_runner_may_be_reached_through_links),
 		GIT_TEST(a_module_that_is_not_found_is_only_a_warning),

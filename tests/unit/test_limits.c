@@ -87,6 +87,7 @@ static void what_is_not_enforced_has_a_reason(void **state)
 	assert_non_null(limits_missing(&node, LIMIT_CPU, "exec"));
 	assert_non_null(limits_missing(&node, LIMIT_TIMEOUT, "exec"));
 	assert_null(limits_missing(&node, LIMIT_TIMEOUT, "python"));
+	assert_null(limits_missing(&node, LIMIT_TIMEOUT, "php"));
 	if (geteuid() == 0)
 		assert_null(limits_missing(&node, LIMIT_TASKS, "exec"));
 	else

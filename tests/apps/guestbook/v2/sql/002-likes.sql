@@ -1,0 +1,1 @@
+ALTER TABLE entries ADD likes INT NOT NULL DEFAULT 0;
