@@ -116,6 +116,12 @@ node_status() { # where the newer package is
 	(cd "$TMP/newer" && as_developer node-status box) >"$TMP/out"
 }
 box 'cat /var/lib/silver/ssh/host_ed25519.pub' >"$TMP/host_key"
+at_most_3() { # UNIT
+	box systemd-analyze security --no-pager "$1" | tail -n 1 >"$TMP/out"
+	cat "$TMP/out"
+	awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^[0-9]+\.[0-9]$/) { found = 1; bad = $i > 3.0 } } END { exit !found || bad }' "$TMP/out"
+}
+ok 'what runs the applications is in a sandbox' at_most_3 silver-apps.service
 apps_before=$(apps_pid)
 count_requests &
 requests=$!
