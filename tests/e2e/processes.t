@@ -196,6 +196,23 @@ start_silverd
 again() { [ "$(grep -c "^begin $release stubborn" "$events")" -gt "$lines" ]; }
 ok 'it starts: the worker runs again' wait_until 60 again
 
+# What a process writes is kept in files of a megabyte, the last ten of them.
+new_app talker
+PLATFORM=static
+mkdir -p "$REPO/bin"
+# shellcheck disable=SC2016 # the app's
+printf '#!/bin/sh\nseq -f "word %%.0f of many, until nobody listens any more" 250000\nexec sleep 100000\n' >"$REPO/bin/talk"
+chmod +x "$REPO/bin/talk"
+commit_app 1 '[process:talk]' 'command = bin/talk'
+push || bail 'the push of a talking worker failed'
+log=$STATE/log/talker/1.talk.1
+said_all() { tail -n 1 "$log/current" | grep -q 'word 250000 of many'; }
+ok 'a worker that writes 15 MB is heard to the end' wait_until 60 said_all
+ok '   its log has begun new files' test -n "$(find "$log" -name '@*')"
+ok '   and is not larger than it may be' test "$(du -sk "$log" | cut -f 1)" -le 12000
+last_words() { verb logs talker -n 2 | sed 's/^.* word/word/'; }
+ok '   the last lines of it are shown' equal "$(last_words)" "$(printf 'word %d of many, until nobody listens any more\n' 249999 250000)"
+
 APP=clock
 logs_of_clock() { verb logs clock | grep -q 'struck in release 1'; }
 struck() { grep -rqs 'struck in release 1' "$STATE/log/clock/1.cron-minute"; }
