@@ -42,7 +42,7 @@ CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. $(PQ_CFLAGS) -include common/banned.h
 	-ffile-prefix-map=$(CURDIR)=. -DSILVER_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
-PKGS := libgit2 libdeflate libssh inih jansson libarchive libseccomp libpq libmariadb hiredis sqlite3
+PKGS := libgit2 libdeflate libssh inih jansson libarchive libseccomp libpq libmariadb hiredis sqlite3 libcrypto
 ifneq ($(MAKECMDGOALS),clean)
 MISSING := $(shell for p in $(PKGS) cmocka; do pkg-config --exists $$p || echo $$p; done)
 ifneq ($(MISSING),)
@@ -66,7 +66,7 @@ LIB_HOOKS     = $(call archive,hooks) $(LIB_BUILDLESS)
 LIB_RECEIVER  = $(call archive,receiver) $(call archive,runtime) $(LIB_SERVICES)
 PC_SERVICES   = $(call pc,libpq libmariadb hiredis sqlite3 libarchive)
 
-PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver-packages silver-shell silver
+PROGRAMS = silverd silver-session silver-root silver-git silver-hook silver-activate silver-deploy silver-exec silver-service silver-packages silver-tls silver-shell silver
 BINARIES = $(PROGRAMS:%=$(B)/%)
 HOOKS    = $(B)/hooks/pre-receive $(B)/hooks/proc-receive $(B)/hooks/post-receive
 
@@ -95,6 +95,8 @@ silver-service_MAIN = services/service.c
 silver-service_LIBS = $(LIB_SERVICES) $(PC_SERVICES)
 silver-shell_MAIN   = cli/shell.c
 silver-shell_LIBS   = $(call archive,cli) $(LIB_RECEIVER)
+silver-tls_MAIN     = receiver/tls.c
+silver-tls_LIBS     = $(LIB_RECEIVER) $(call pc,libcrypto)
 silver_MAIN         = cli/silver.c
 silver_LIBS         = $(call archive,cli) $(call archive,buildless) $(LIB_RECEIVER)
 
@@ -176,7 +178,7 @@ install: all
 	install -m 755 $(B)/silverd $(DESTDIR)$(SBINDIR)/
 	install -m 755 $(B)/silver $(DESTDIR)$(BINDIR)/
 	install -m 755 $(addprefix $(B)/,silver-session silver-root silver-git silver-hook silver-activate \
-		silver-deploy silver-exec silver-service silver-packages silver-shell) \
+		silver-deploy silver-exec silver-service silver-packages silver-tls silver-shell) \
 		$(DESTDIR)$(LIBEXECDIR)/
 	install -d $(DESTDIR)$(LIBEXECDIR)/offline
 	install -m 644 $(B)/offline/offline.so $(DESTDIR)$(LIBEXECDIR)/offline/

@@ -20,7 +20,9 @@ enum setting_type {
 	YES_NO,
 	PATH,
 	PATTERNS,
-	USER
+	USER,
+	URL,
+	EMAIL
 };
 
 /* One row is all there is to know about a setting: the parser, the new node.ini and the checks read
@@ -40,6 +42,14 @@ static const struct setting settings[] = {
 	{"ssh", ADDRESS, FIELD(ssh), 0, 0, NULL,
 	 "where git and ssh connect: ADDR:PORT, [ADDR]:PORT for IPv6; port 0: any free one"},
 	{"http", ADDRESS, FIELD(http), 0, 0, NULL, "where the applications answer"},
+	{"https", ADDRESS, FIELD(https), 0, 0, NULL, "where they answer by TLS; not set: nowhere"},
+	{"acme", URL, FIELD(acme), 0, 0, "https://acme-v02.api.letsencrypt.org/directory",
+	 "the authority that certificates come from: the address of its ACME directory"},
+	{"acme_email", EMAIL, FIELD(acme_email), 0, 0, NULL,
+	 "whom the authority writes to; without it there are only certificates of your own"},
+	{"acme_ca", PATH, FIELD(acme_ca), 0, 0, NULL,
+	 "a file of PEM certificates that the authority's own host may show, instead of the "
+	 "machine's"},
 	{"domain", HOST, FIELD(domain), 0, 0, "localhost",
 	 "an application APP is first reached as APP.DOMAIN"},
 	{"shell_user", USER, FIELD(shell_user), 0, 0, "none",
@@ -141,6 +151,26 @@ static bool is_patterns(const char *value)
 	       strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789+-.:* ") == strlen(value);
 }
 
+/* Words that are handed to other programs. */
+static bool is_plain(const char *value)
+{
+	return strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			     ":/.-_~+@[]") == strlen(value);
+}
+
+static bool is_url(const char *value)
+{
+	return str_starts(value, "https://") && value[8] && is_plain(value);
+}
+
+static bool is_email(const char *value)
+{
+	const char *at = strchr(value, '@');
+
+	return at && at != value && *value != '-' && at[1] && !strchr(at + 1, '@') &&
+	       is_plain(value);
+}
+
 static int set_word(struct node *node, const struct setting *s, const char *value,
 		    struct error *err)
 {
@@ -158,6 +188,12 @@ static int set_word(struct node *node, const struct setting *s, const char *valu
 				 "%s = %s: expected names of packages, '*' for anything, with "
 				 "blanks between them",
 				 s->key, value);
+	if (s->type == URL && !is_url(value))
+		return error_set(err, E_USAGE, "%s = %s: expected an address, https://HOST/PATH",
+				 s->key, value);
+	if (s->type == EMAIL && !is_email(value))
+		return error_set(err, E_USAGE, "%s = %s: expected an address, NAME@HOST", s->key,
+				 value);
 	if (s->type == YES_NO)
 		*(bool *)field_of(node, s) = yes;
 	else
@@ -215,7 +251,8 @@ static int set_value(struct node *node, const struct setting *s, const char *val
 {
 	union address address;
 
-	if (s->type == YES_NO || s->type == PATH || s->type == PATTERNS)
+	if (s->type == YES_NO || s->type == PATH || s->type == PATTERNS || s->type == URL ||
+	    s->type == EMAIL)
 		return set_word(node, s, value, err);
 	if (s->type == COUNT || s->type == MILLISECONDS || s->type == BYTES)
 		return set_number(node, s, value, err);
@@ -369,6 +406,10 @@ void node_release(struct node *node)
 	free(node->dir);
 	free(node->ssh);
 	free(node->http);
+	free(node->https);
+	free(node->acme);
+	free(node->acme_email);
+	free(node->acme_ca);
 	free(node->domain);
 	free(node->shell_user);
 	free(node->packages.allow);
@@ -410,6 +451,16 @@ static void add_section(struct strbuf *s, const char *key, const char *before)
 		strbuf_addf(s, "\n[%.*s]\n", (int)len, key);
 }
 
+/* What stands behind the comment sign of a setting without a default. */
+static const char *example_of(const struct setting *set)
+{
+	if (set->type == EMAIL)
+		return "you@example.com";
+	if (set->type == ADDRESS)
+		return "0.0.0.0:443";
+	return set->offset == FIELD(acme_ca) ? "/etc/silver/authority.pem" : "/etc/silver/apt.conf";
+}
+
 char *node_default_ini(const char *ssh, const char *http)
 {
 	struct strbuf s = STRBUF_INIT;
@@ -423,7 +474,7 @@ char *node_default_ini(const char *ssh, const char *http)
 		const char *value = set->offset == FIELD(ssh)    ? ssh
 				    : set->offset == FIELD(http) ? http
 				    : set->value                 ? set->value
-								 : "/etc/silver/apt.conf";
+								 : example_of(set);
 		bool is_set = set->offset == FIELD(ssh) || set->offset == FIELD(http);
 
 		add_section(&s, set->key, i ? settings[i - 1].key : "");

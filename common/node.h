@@ -21,6 +21,10 @@ struct node {
 	int fd;                /* DIR */
 	char *dir;             /* absolute, no symlink, for programs that need a path */
 	char *ssh, *http;      /* ADDR:PORT as in node.ini; NULL: not set */
+	char *https;           /* ADDR:PORT; NULL: no TLS */
+	char *acme;            /* the ACME directory of an authority */
+	char *acme_email;      /* NULL: nobody has a certificate of it */
+	char *acme_ca;         /* NULL: the machine's; whom to trust as the authority's own host */
 	char *domain;          /* "localhost": an app's first location is APP.DOMAIN */
 	char *shell_user;      /* "none": as whom sshd runs silver-shell */
 	unsigned keep;         /* 5: releases kept per app; at least 2 */

@@ -227,6 +227,13 @@ child(const struct proc_spec *spec, const char *path, int null_fd, int report_fd
 	_exit(127);
 }
 
+bool proc_is_installed(const char *program)
+{
+	autofree char *path = find_program(program);
+
+	return strchr(path, '/') != NULL;
+}
+
 int proc_start(const struct proc_spec *spec, pid_t *pid, struct error *err)
 {
 	autofree char *path = find_program(spec->path);

@@ -41,6 +41,8 @@ MUST_CHECK int proc_wait(pid_t pid, int timeout_ms, int *status, struct error *e
  * is not NULL. Past timeout_ms its process group is killed and the error is E_SYSTEM. */
 MUST_CHECK int proc_run(const struct proc_spec *spec, int timeout_ms, int *status,
 			struct strbuf *output, struct error *err);
+/* Is there such a program where `path` of a proc_spec is looked up? */
+bool proc_is_installed(const char *program);
 /* Where our other programs are: beside this one (build tree), else the installed libexec directory.
  * The caller frees; e.g. proc_program("silver-hook"). */
 char *proc_program(const char *name);

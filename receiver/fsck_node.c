@@ -12,10 +12,14 @@
 #include "common/proc.h"
 #include "receiver/errand.h"
 #include "receiver/users.h"
+#include "receiver/tls_call.h"
+#include "runtime/front.h"
 #include "runtime/location.h"
 
 #define OUTPUT_MAX (64 << 20)
 #define RECORD_MAX (1 << 20)
+
+enum { TLS_MAX = 1 << 20 };
 
 enum rule {
 	UNKNOWN,
@@ -32,6 +36,7 @@ enum rule {
 	NO_HOST,
 	LOCATIONS,
 	SHUT,
+	TLS,
 };
 
 static const struct finding_rule rules[] = {
@@ -60,6 +65,8 @@ static const struct finding_rule rules[] = {
 		     "silver create APP makes the first"},
 	[LOCATIONS] = {FINDING_PENDING, "locations/APP lists what leads to the app in hosts/",
 		       "the next start of the node writes it anew, or the app's next location"},
+	[TLS] = {FINDING_PENDING, "each certificate is valid, and renews itself where it should",
+		 "silver tls renew, or what it says; silver tls list has all of them"},
 	[SHUT] = {FINDING_DAMAGE, "nginx may pass apps/APP, by an entry of its ACL",
 		  "setfacl -m u:silver-web:--x apps/APP"},
 };
@@ -128,6 +135,7 @@ static const struct known {
 	{"services", S_IFDIR, 0755, false},
 	{"services.d", S_IFDIR, 0, false}, /* plug-ins (services/plugin.h) */
 	{"keys", S_IFDIR, 0700, false},
+	{"tls", S_IFDIR, 0, false}, /* check_tls() */
 	{"packages", S_IFDIR, 0755, false},
 	{"ssh/host_ed25519", S_IFREG, 0600, false},
 };
@@ -397,6 +405,53 @@ static void check_front(struct fsck *s, const char *app, const char *path)
 		found_of(s, app, SHUT, path, "it has no such entry");
 }
 
+/* A line of silver-tls: "HOST WHAT". */
+static void add_tls_problem(struct fsck *s, const char *line, size_t len)
+{
+	autofree char *text = xstrndup(line, len), *shown = name_printable(text);
+	autofree char *path = xasprintf("tls/live/%.*s.pem", (int)strcspn(shown, " "), shown);
+	const char *what = strchr(shown, ' ');
+
+	found(s, TLS, path, "%s", what ? what + 1 : "?");
+}
+
+static int ask_tls(const struct fsck *s, struct strbuf *out, struct error *err)
+{
+	autoclose int fd = memfd_create("tls", MFD_CLOEXEC);
+
+	if (fd == -1)
+		return error_sys(err, errno, "cannot make a file in memory");
+	if (tls_call(s->node, "problems", NULL, 0, fd, err) == -1)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return error_sys(err, errno, "cannot read what silver-tls said");
+	return strbuf_read_fd(out, fd, TLS_MAX, err);
+}
+
+/* Keys are nobody's but nginx's; what is in them is for its user to read. */
+static void check_tls(struct fsck *s)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	uid_t uid = s->uid;
+	gid_t gid = 0;
+	struct stat st;
+
+	if (!stat_one(s, "tls", S_IFDIR, false, &st))
+		return;
+	check_mode(s, "tls", st.st_mode, 0700);
+	if (front_identity(&uid, &gid, &err) == -1 || ask_tls(s, &text, &err) == -1)
+		found(s, UNREADABLE, "tls", "%s", err.text);
+	if (st.st_uid != (s->as_root ? uid : s->uid))
+		found(s, OWNER, "tls", "it belongs to user %u", (unsigned)st.st_uid);
+	for (const char *at = strbuf_str(&text); *at;) {
+		size_t len = strcspn(at, "\n");
+
+		add_tls_problem(s, at, len);
+		at += len + (at[len] == '\n');
+	}
+}
+
 /* What must be so before the owner's own part can start; false: it cannot. */
 static bool check_app(struct fsck *s, const char *app, struct stat *owner)
 {
@@ -562,6 +617,7 @@ static int check(struct fsck *s, const char *wanted, struct outcome *o, struct e
 	check_remains(s, "data");
 	check_remains(s, "log");
 	check_hosts(s);
+	check_tls(s);
 	for (size_t i = 0; i < s->apps.n; i++)
 		if (!wanted || strcmp(s->apps.v[i], wanted) == 0)
 			add_app(s, s->apps.v[i], o);

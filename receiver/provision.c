@@ -328,7 +328,7 @@ static const struct node_dir node_dirs[] = {
 	{".", "pages", 0755, false},   {".", "locations", 0755, false},
 	{".", "run", 0755, false},     {"run", "service", 0755, false},
 	{"run", "empty", 0555, false}, {"run", "nginx", 0700, true},
-	{"log", "nginx", 0750, true},
+	{"log", "nginx", 0750, true},  {".", "tls", 0700, true},
 };
 
 static int ensure_node_dirs(const struct node *node, uid_t front_uid, gid_t front_gid,

@@ -23,6 +23,7 @@
 #include "receiver/provision.h"
 #include "receiver/restore.h"
 #include "receiver/tidy.h"
+#include "receiver/tls_call.h"
 #include "receiver/users.h"
 #include "runtime/front.h"
 #include "runtime/front_bodies.h"
@@ -441,6 +442,37 @@ static int verb_undo(const struct node *node, const struct words *w, struct erro
 	return error_set(err, E_USAGE, "unknown word '%s'", w->v[1]);
 }
 
+static int verb_tls_list(const struct node *node, const struct words *w, struct error *err)
+{
+	return tls_call(node, "list", w->v, w->n, STDOUT_FILENO, err);
+}
+
+static int verb_tls_on(const struct node *node, const struct words *w, struct error *err)
+{
+	return tls_call(node, "on", w->v, w->n, STDOUT_FILENO, err);
+}
+
+static int verb_tls_set(const struct node *node, const struct words *w, struct error *err)
+{
+	return tls_call(node, "set", w->v, w->n, STDOUT_FILENO, err);
+}
+
+static int verb_tls_off(const struct node *node, const struct words *w, struct error *err)
+{
+	return tls_call(node, "off", w->v, w->n, STDOUT_FILENO, err);
+}
+
+static int verb_tls_renew(const struct node *node, const struct words *w, struct error *err)
+{
+	return tls_call(node, "renew", w->v, w->n, STDOUT_FILENO, err);
+}
+
+/* silverd asks each hour. */
+static int verb_tls_due(const struct node *node, const struct words *w, struct error *err)
+{
+	return tls_call(node, "due", w->v, w->n, STDOUT_FILENO, err);
+}
+
 struct verb {
 	const char *name, *usage;
 	size_t min, max; /* words behind it */
@@ -479,6 +511,12 @@ static const struct verb verbs[] = {
 	{"key revoke", "NAME APP", 2, 2, verb_key_revoke},
 	{"key remove", "NAME", 1, 1, verb_key_remove},
 	{"key list", "[--json]", 0, 1, verb_key_list},
+	{"tls list", "[--json]", 0, 1, verb_tls_list},
+	{"tls on", "HOST [--redirect]", 1, 2, verb_tls_on},
+	{"tls set", "HOST [--redirect]", 1, 2, verb_tls_set},
+	{"tls off", "HOST", 1, 1, verb_tls_off},
+	{"tls renew", "[HOST]", 0, 1, verb_tls_renew},
+	{"tls due", "", 0, 0, verb_tls_due},
 	{"user", "add|list|remove ...", 0, SIZE_MAX, verb_user},
 };
 

@@ -14,6 +14,7 @@
 #include "receiver/loop.h"
 #include "receiver/notify.h"
 #include "receiver/own_server.h"
+#include "receiver/renewal.h"
 #include "receiver/startup.h"
 #include "runtime/front.h"
 #include "runtime/s6.h"
@@ -215,6 +216,7 @@ static int start(struct daemon *d, struct error *err)
 	notify_watchdog(d->loop);
 	loop_timer(d->loop, &d->ready_timer, READY_MS, say_ready, d);
 	rotate_later(d);
+	renewal_start(d->loop, node);
 	jobs_recover(d->jobs, say_ready, d);
 	return 0;
 }

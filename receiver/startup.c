@@ -37,22 +37,8 @@ static const struct {
 };
 
 static const char *const own_programs[] = {"silver-session", "silver-root", "silver-deploy",
-					   "silver-exec",    "silver-hook", "silver-service"};
-
-static bool is_installed(const char *program)
-{
-	static const char path[] = CHILD_PATH;
-
-	for (const char *at = path; *at;) {
-		size_t len = strcspn(at, ":");
-		autofree char *full = xasprintf("%.*s/%s", (int)len, at, program);
-
-		if (access(full, X_OK) == 0)
-			return true;
-		at += len + (at[len] == ':');
-	}
-	return false;
-}
+					   "silver-exec",    "silver-hook", "silver-service",
+					   "silver-tls"};
 
 static int check_programs(struct error *err)
 {
@@ -61,7 +47,7 @@ static int check_programs(struct error *err)
 	const char *missing = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
-		if ((needed[i].as_root && geteuid() != 0) || is_installed(needed[i].program))
+		if ((needed[i].as_root && geteuid() != 0) || proc_is_installed(needed[i].program))
 			continue;
 		missing = missing ? missing : needed[i].program;
 		if (strv_has(&packages, needed[i].package))

@@ -129,6 +129,28 @@ static void add_listen(const struct config *c, struct strbuf *out)
 	strbuf_addstr(out, c->listen);
 }
 
+/* "#" before what only a node with TLS has. */
+static void add_tls(const struct config *c, struct strbuf *out)
+{
+	strbuf_addstr(out, c->node->https ? "" : "#");
+}
+
+static void add_https(const struct config *c, struct strbuf *out)
+{
+	strbuf_addstr(out, c->node->https ? c->node->https : "");
+}
+
+/* Behind a host, where it is not the usual one. */
+static void add_https_port(const struct config *c, struct strbuf *out)
+{
+	struct error none = ERROR_INIT;
+	union address address;
+
+	if (c->node->https && address_parse(c->node->https, &address, &none) == 0 &&
+	    address_port(&address) != 443)
+		strbuf_addf(out, ":%u", address_port(&address));
+}
+
 static void add_body(const struct config *c, struct strbuf *out)
 {
 	strbuf_addf(out, "%llu", (unsigned long long)c->bodies.largest);
@@ -164,6 +186,9 @@ static const struct word {
 	const char *text;
 	void (*add)(const struct config *c, struct strbuf *out);
 } words[] = {
+	{"@TLS@", add_tls},
+	{"@HTTPS@", add_https},
+	{"@HTTPS_PORT@", add_https_port},
 	{"@LISTEN@", add_listen},
 	{"@NAMED@", add_named},
 	{"@WILD@", add_wild},
@@ -335,7 +360,9 @@ int front_write_config(const struct node *node, const char *http_addr_port, bool
 	autoclose int run_fd = -1;
 
 	*changed = false;
-	if (check_address(http_addr_port, err) == -1 || front_write_pages(node, err) == -1 ||
+	if (check_address(http_addr_port, err) == -1 ||
+	    (node->https && check_address(node->https, err) == -1) ||
+	    front_write_pages(node, err) == -1 ||
 	    fs_open_dir(node->fd, "run", &run_fd, err) == -1 ||
 	    compose(node, http_addr_port, &config, err) == -1)
 		return -1;
