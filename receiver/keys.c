@@ -13,7 +13,7 @@
 enum { VALUE_MAX = 64 << 10, NAME_BYTES = 64 };
 
 /* As silversupport.secret.get_key() has it. */
-static int check_name(const char *name, struct error *err)
+int keys_check_name(const char *name, struct error *err)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789._-";
@@ -28,15 +28,39 @@ static int check_name(const char *name, struct error *err)
 			 shown, NAME_BYTES);
 }
 
+/* Whoever has the lock removes what one that was killed left. */
+static int clear_halves(int keys_fd, struct error *err)
+{
+	autostrv struct strv names = STRV_INIT;
+
+	if (fs_list(keys_fd, &names, err) == -1)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (names.v[i][0] == '.' && fs_remove_tree(keys_fd, names.v[i], err) == -1)
+			return -1;
+	return 0;
+}
+
 /* DIR/keys, made where it is not there, and nobody else's until it is closed. */
 static int open_keys(const struct node *node, int *out, struct error *err)
 {
-	if (fs_ensure_dir(node->fd, "keys", 0700, out, err) == -1)
+	autoclose int fd = -1;
+
+	if (fs_ensure_dir(node->fd, "keys", 0700, &fd, err) == -1)
 		return -1;
-	if (flock(*out, LOCK_EX) == 0)
-		return 0;
-	fd_close(out);
-	return error_sys(err, errno, "cannot lock the keys");
+	if (flock(fd, LOCK_EX) == -1)
+		return error_sys(err, errno, "cannot lock the keys");
+	if (clear_halves(fd, err) == -1)
+		return -1;
+	*out = steal_fd(&fd);
+	return 0;
+}
+
+int keys_tidy(const struct node *node, struct error *err)
+{
+	autoclose int fd = -1;
+
+	return fs_exists(node->fd, "keys") ? open_keys(node, &fd, err) : 0;
 }
 
 static int unknown_key(const char *name, struct error *err)
@@ -134,8 +158,7 @@ static int make_key(int keys_fd, const char *name, const struct strbuf *value, s
 	autofree char *tmp = xasprintf(".%s.new", name);
 	autoclose int fd = -1;
 
-	if (fs_remove_tree(keys_fd, tmp, err) == -1 ||
-	    fs_ensure_dir(keys_fd, tmp, 0700, &fd, err) == -1 ||
+	if (fs_ensure_dir(keys_fd, tmp, 0700, &fd, err) == -1 ||
 	    fs_ensure_dir(fd, "apps", 0700, NULL, err) == -1 ||
 	    fs_replace_file(fd, "value", strbuf_str(value), value->len, 0600, err) == -1)
 		return -1;
@@ -167,7 +190,7 @@ int keys_set(const struct node *node, const char *name, struct error *err)
 	autostrbuf struct strbuf value = STRBUF_INIT;
 	autoclose int fd = -1;
 
-	if (check_name(name, err) == -1 || input_read(&value, VALUE_MAX, err) == -1)
+	if (keys_check_name(name, err) == -1 || input_read(&value, VALUE_MAX, err) == -1)
 		return -1;
 	if (value.len == 0)
 		return error_set(err, E_USAGE, "the key comes on standard input, and none came");
@@ -188,7 +211,7 @@ int keys_grant(const struct node *node, const char *name, const char *app, struc
 	autostrbuf struct strbuf value = STRBUF_INIT;
 	autoclose int keys_fd = -1, apps_fd = -1, app_fd = -1, fd = -1;
 
-	if (check_name(name, err) == -1 || name_check_app(app, err) == -1 ||
+	if (keys_check_name(name, err) == -1 || name_check_app(app, err) == -1 ||
 	    node_open_app(node, app, &app_fd, err) == -1 || open_keys(node, &keys_fd, err) == -1 ||
 	    open_apps(keys_fd, name, &apps_fd, err) == -1 ||
 	    fs_read_file(keys_fd, path, VALUE_MAX, &value, err) == -1)
@@ -205,10 +228,10 @@ static int take_back(const struct node *node, int keys_fd, const char *name, con
 {
 	autoclose int apps_fd = -1;
 
-	if (open_apps(keys_fd, name, &apps_fd, err) == -1 || fs_unlink(apps_fd, app, err) == -1 ||
-	    fs_sync(apps_fd, err) == -1)
+	if (open_apps(keys_fd, name, &apps_fd, err) == -1 ||
+	    take_from(node, app, name, err) == -1 || fs_unlink(apps_fd, app, err) == -1)
 		return -1;
-	return take_from(node, app, name, err);
+	return fs_sync(apps_fd, err);
 }
 
 int keys_revoke(const struct node *node, const char *name, const char *app, struct error *err)
@@ -217,7 +240,7 @@ int keys_revoke(const struct node *node, const char *name, const char *app, stru
 	autoclose int fd = -1;
 	bool had;
 
-	if (check_name(name, err) == -1 || name_check_app(app, err) == -1 ||
+	if (keys_check_name(name, err) == -1 || name_check_app(app, err) == -1 ||
 	    open_keys(node, &fd, err) == -1)
 		return -1;
 	had = fs_exists(fd, grant);
@@ -231,16 +254,18 @@ int keys_revoke(const struct node *node, const char *name, const char *app, stru
 
 int keys_remove(const struct node *node, const char *name, struct error *err)
 {
+	autofree char *tmp = xasprintf(".%s.new", name);
 	autostrv struct strv apps = STRV_INIT;
 	autoclose int fd = -1, apps_fd = -1;
 
-	if (check_name(name, err) == -1 || open_keys(node, &fd, err) == -1 ||
+	if (keys_check_name(name, err) == -1 || open_keys(node, &fd, err) == -1 ||
 	    open_apps(fd, name, &apps_fd, err) == -1 || fs_list(apps_fd, &apps, err) == -1)
 		return -1;
 	for (size_t i = 0; i < apps.n; i++)
 		if (take_back(node, fd, name, apps.v[i], err) == -1)
 			return -1;
-	if (fs_remove_tree(fd, name, err) == -1 || fs_sync(fd, err) == -1)
+	/* half a key is none: it goes by a name that does not count */
+	if (fs_rename_sync(fd, name, fd, tmp, err) == -1 || fs_remove_tree(fd, tmp, err) == -1)
 		return -1;
 	printf("silver: key %s is removed\n", name);
 	return 0;
@@ -278,8 +303,6 @@ int keys_list(const struct node *node, bool as_json, struct error *err)
 		autostrv struct strv apps = STRV_INIT;
 		autoclose int apps_fd = -1;
 
-		if (*names.v[i] == '.') /* a write that was not finished */
-			continue;
 		if (open_apps(fd, names.v[i], &apps_fd, err) == -1 ||
 		    fs_list(apps_fd, &apps, err) == -1)
 			return -1;

@@ -62,7 +62,9 @@ static int parse_app_release(const struct words *w, unsigned *release, struct er
 static int verb_node(const struct node *node, const struct words *w, struct error *err)
 {
 	(void)w;
-	return provision_node(node, err);
+	if (provision_node(node, err) == -1)
+		return -1;
+	return keys_tidy(node, err);
 }
 
 static int verb_create(const struct node *node, const struct words *w, struct error *err)
