@@ -171,7 +171,7 @@ static int remove_stale_locks(struct app *app, bool releases, struct error *err)
 	return remove_stale_below(refs_fd, REF_DEPTH_MAX, releases, err);
 }
 
-/* What fs_replace_file() and the like had not renamed yet. */
+/* What fs_replace_file() and the like had not renamed yet; a directory of root's is one, too. */
 static int remove_stale(int dir_fd, const char *path, struct error *err)
 {
 	autostrv struct strv names = STRV_INIT;
@@ -181,7 +181,7 @@ static int remove_stale(int dir_fd, const char *path, struct error *err)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
 		if (names.v[i][0] == '.' && str_ends(names.v[i], ".new") &&
-		    fs_unlink(fd, names.v[i], err) == -1)
+		    fs_remove_tree(fd, names.v[i], err) == -1)
 			return -1;
 	return 0;
 }

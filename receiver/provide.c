@@ -104,20 +104,33 @@ static int call_service(const struct node *node, const char *verb, const char *a
 	return given ? service_record_parse(given, strbuf_str(&answer), answer.len, err) : 0;
 }
 
-int provide_open_records(int app_fd, int *out, struct error *err)
+/* What it must be before it has its name; made before, or by another hand, it is put right. */
+static int prepare_records(int app_fd, int fd, struct error *err)
 {
-	autoclose int fd = -1;
 	struct stat app;
 
 	if (fstat(app_fd, &app) == -1)
 		return error_sys(err, errno, "cannot stat the app");
-	if (fs_ensure_dir(app_fd, "services", 0750, &fd, err) == -1)
-		return -1;
 	if (geteuid() == 0 && fchown(fd, 0, app.st_gid) == -1)
 		return error_sys(err, errno, "cannot give 'services' to the app's group");
 	if (fchmod(fd, 02750) == -1)
 		return error_sys(err, errno, "cannot set the mode of 'services'");
-	if (fs_sync(app_fd, err) == -1)
+	return fs_sync(fd, err);
+}
+
+/* The records' directory is root's, and what is made in it is of the app's group: its owner reads
+ * it, and cannot change what it was given. */
+int provide_open_records(int app_fd, int *out, struct error *err)
+{
+	bool fresh = !fs_exists(app_fd, "services");
+	const char *name = fresh ? ".services.new" : "services";
+	autoclose int fd = -1;
+
+	if ((fresh && fs_remove_tree(app_fd, name, err) == -1) ||
+	    fs_ensure_dir(app_fd, name, 0750, &fd, err) == -1 ||
+	    prepare_records(app_fd, fd, err) == -1)
+		return -1;
+	if (fresh && fs_rename_sync(app_fd, name, app_fd, "services", err) == -1)
 		return -1;
 	*out = steal_fd(&fd);
 	return 0;
