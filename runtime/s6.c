@@ -19,6 +19,7 @@
 #define STOP_KILL_MS   5000  /* at the end of the node */
 #define SERVER_KILL_MS 30000 /* a server of the node's own writes what it has to the disk */
 #define LINGER_MS      3000  /* for finish and the logger, after the process is gone */
+#define FINISH_MS      5000  /* what s6 gives a finish before it kills it */
 #define POLL_MS        3
 #define SERVICES_MAX   "4000" /* s6-svscan's table */
 #define OPEN_FILES     16384  /* two per logged service */
@@ -159,7 +160,7 @@ static int await_end(const struct node *node, int scan_fd, const struct strv *na
 {
 	for (size_t i = 0; i < names->n; i++) {
 		int64_t linger = clock_ms() + patience(names->v[i], kill_ms) + LINGER_MS;
-		int64_t deadline = linger + LINGER_MS;
+		int64_t deadline = linger + FINISH_MS + LINGER_MS;
 		bool pushed = false;
 
 		while (is_supervised(scan_fd, names->v[i])) {
@@ -376,11 +377,13 @@ int s6_start(const struct node *node, const char *app, unsigned release, struct 
 
 	if (open_scan_dir(node, &scan_fd, err) == -1 || need_tree(node, scan_fd, err) == -1)
 		return -1;
-	if (end_leftovers(node, scan_fd, &own, STOP_KILL_MS, err) == -1 ||
-	    prepare_run_dir(node, app, release, err) == -1)
+	if (end_leftovers(node, scan_fd, &own, STOP_KILL_MS, err) == -1)
 		return -1;
 	if (is_stale(node, scan_fd, name, app, release) &&
 	    s6_stop(node, app, release, STOP_KILL_MS, err) == -1)
+		return -1;
+	/* last: what is stopped writes its end there */
+	if (prepare_run_dir(node, app, release, err) == -1)
 		return -1;
 	strv_add(&names, name);
 	return s6_add(node, &names, err);
