@@ -40,11 +40,10 @@ static void open_repo(struct repo **repo, const struct app *app, struct findings
 	static const struct finding_rule rule = {FINDING_DAMAGE, "the repository opens",
 						 "put apps/APP/repo.git back from a backup, or "
 						 "create it anew and push"};
-	autofree char *path = xasprintf("apps/%s/repo.git", app->name);
 	struct error err = ERROR_INIT;
 
 	if (repo_open(repo, app->repo_path, false, &err) == -1)
-		findings_add(f, &rule, path, "%s", err.text);
+		findings_add(f, &rule, "repo.git", "%s", err.text);
 }
 
 int verb_fsck(struct verb_call *call, struct error *err)

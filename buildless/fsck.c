@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include "buildless/fsck_config.h"
 #include "buildless/fsck_repo.h"
+#include "buildless/fsck_services.h"
 #include "buildless/steps.h"
 #include "common/fs.h"
 #include "common/ini.h"
@@ -99,20 +100,6 @@ struct fsck {
 	unsigned current, next;
 };
 
-/* path is below apps/APP. */
-static void found(const struct fsck *s, enum rule rule, const char *path, const char *what, ...)
-	PRINTF_LIKE(4, 5);
-static void found(const struct fsck *s, enum rule rule, const char *path, const char *what, ...)
-{
-	autofree char *where = xasprintf("apps/%s/%s", s->app->name, path), *text = NULL;
-	va_list args;
-
-	va_start(args, what);
-	text = xvasprintf(what, args);
-	va_end(args);
-	findings_add(s->f, &rules[rule], where, "%s", text);
-}
-
 /* Names */
 
 struct known {
@@ -155,25 +142,26 @@ static bool check_one(const struct fsck *s, const char *path, const struct known
 
 	if (fstatat(s->app->fd, path, &st, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (k->needed || errno != ENOENT)
-			found(s, errno == ENOENT ? MISSING : UNREADABLE, path, "%s",
-			      errno == ENOENT ? "it is not there" : strerror(errno));
+			findings_add(s->f, &rules[errno == ENOENT ? MISSING : UNREADABLE], path,
+				     "%s", errno == ENOENT ? "it is not there" : strerror(errno));
 		return false;
 	}
 	mode = st.st_mode & 07777;
 	if ((st.st_mode & S_IFMT) != k->type) {
-		found(s, TYPE, path, "it is not a %s",
-		      k->type == S_IFDIR   ? "directory"
-		      : k->type == S_IFLNK ? "symlink"
-					   : "file");
+		findings_add(s->f, &rules[TYPE], path, "it is not a %s",
+			     k->type == S_IFDIR   ? "directory"
+			     : k->type == S_IFLNK ? "symlink"
+						  : "file");
 		return false;
 	}
 	uid = k->of_node ? s->node_uid : s->owner.st_uid;
 	if (st.st_uid != uid || st.st_gid != s->owner.st_gid)
-		found(s, OWNER, path, "it belongs to %u:%u, not %u:%u", (unsigned)st.st_uid,
-		      (unsigned)st.st_gid, (unsigned)uid, (unsigned)s->owner.st_gid);
+		findings_add(s->f, &rules[OWNER], path, "it belongs to %u:%u, not %u:%u",
+			     (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)uid,
+			     (unsigned)s->owner.st_gid);
 	if (k->type == S_IFDIR ? mode != k->mode : (mode & ~k->mode) != 0)
-		found(s, MODE, path, "its mode is %04o, not %04o", (unsigned)mode,
-		      (unsigned)k->mode);
+		findings_add(s->f, &rules[MODE], path, "its mode is %04o, not %04o", (unsigned)mode,
+			     (unsigned)k->mode);
 	return true;
 }
 
@@ -190,25 +178,13 @@ static bool is_known(const struct known *table, size_t n, const char *name)
 	return false;
 }
 
-static bool list(const struct fsck *s, const char *path, struct strv *names)
-{
-	struct error err = ERROR_INIT;
-	autoclose int fd = -1;
-
-	if (fs_open_dir(s->app->fd, path, &fd, &err) == 0 && fs_list(fd, names, &err) == 0)
-		return true;
-	if (err.code != E_NOTFOUND) /* absent: told by check_one() */
-		found(s, UNREADABLE, path, "%s", err.text);
-	return false;
-}
-
 /* What is in a directory ("": apps/APP itself), beside a table of what may be. */
 static void check_names(const struct fsck *s, const char *dir, const struct known *table, size_t n)
 {
 	autostrv struct strv names = STRV_INIT;
 	const char *slash = *dir ? "/" : "";
 
-	if (!list(s, *dir ? dir : ".", &names))
+	if (!findings_list(s->f, &rules[UNREADABLE], s->app->fd, *dir ? dir : ".", &names))
 		return;
 	for (size_t i = 0; i < n; i++) {
 		autofree char *path = xasprintf("%s%s%s", dir, slash, table[i].name);
@@ -219,9 +195,10 @@ static void check_names(const struct fsck *s, const char *dir, const struct know
 		autofree char *path = xasprintf("%s%s%s", dir, slash, names.v[i]);
 
 		if (is_litter(names.v[i]))
-			found(s, LITTER, path, "a write that was not finished");
+			findings_add(s->f, &rules[LITTER], path, "a write that was not finished");
 		else if (!is_known(table, n, names.v[i]))
-			found(s, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(s->f, &rules[UNKNOWN], path,
+				     "nothing of this name belongs here");
 	}
 }
 
@@ -248,7 +225,7 @@ static unsigned link_number(const struct fsck *s, const char *link)
 	right = xasprintf("releases/%llu", (unsigned long long)number);
 	if (number > 0 && strcmp(right, target) == 0)
 		return (unsigned)number;
-	found(s, LINK_FORM, link, "it leads to '%s'", target);
+	findings_add(s->f, &rules[LINK_FORM], link, "it leads to '%s'", target);
 	return 0;
 }
 
@@ -259,11 +236,12 @@ static unsigned check_link(const struct fsck *s, const char *link)
 	if (!number)
 		return 0;
 	if (!has_record(s, number)) {
-		found(s, LINK_DANGLES, link, "release %u is not there", number);
+		findings_add(s->f, &rules[LINK_DANGLES], link, "release %u is not there", number);
 		return 0;
 	}
 	if (!release_is_live(s->app, number))
-		found(s, LINK_NOT_ACCEPTED, link, "release %u has no 'live'", number);
+		findings_add(s->f, &rules[LINK_NOT_ACCEPTED], link, "release %u has no 'live'",
+			     number);
 	return number;
 }
 
@@ -276,9 +254,11 @@ static unsigned check_next(const struct fsck *s)
 	if (!number)
 		return 0;
 	if (release_read(s->app, number, &r, &err) == 0 && strcmp(r.commit, s->head) == 0)
-		found(s, NEXT_ACCEPTED, "next", "release %u was accepted", number);
+		findings_add(s->f, &rules[NEXT_ACCEPTED], "next", "release %u was accepted",
+			     number);
 	else
-		found(s, NEXT_REFUSED, "next", "release %u was not accepted", number);
+		findings_add(s->f, &rules[NEXT_REFUSED], "next", "release %u was not accepted",
+			     number);
 	return number;
 }
 
@@ -293,13 +273,13 @@ static void check_env(const struct fsck *s, const struct release_info *r)
 
 	if (fs_read_file(s->app->fd, path, ENV_MAX, &env, &err) == -1) {
 		if (err.code != E_NOTFOUND)
-			found(s, UNREADABLE, path, "%s", err.text);
+			findings_add(s->f, &rules[UNREADABLE], path, "%s", err.text);
 		return;
 	}
 	repo_hash(strbuf_str(&env), env.len, digest);
 	if (strcmp(digest, r->env_digest) != 0)
-		found(s, ENV, path, "its digest is %.10s, the record says %.10s", digest,
-		      r->env_digest);
+		findings_add(s->f, &rules[ENV], path, "its digest is %.10s, the record says %.10s",
+			     digest, r->env_digest);
 }
 
 static void check_slot_of(const struct fsck *s, const struct release_info *r)
@@ -312,17 +292,19 @@ static void check_slot_of(const struct fsck *s, const struct release_info *r)
 	if (!fs_exists(s->app->fd, path))
 		return;
 	if (release_slot(s->app, r->number, &slot, &err) == -1)
-		found(s, SLOT_LINK, path, "%s", err.text);
+		findings_add(s->f, &rules[SLOT_LINK], path, "%s", err.text);
 	else if (slot != r->slot)
-		found(s, SLOT_LINK, path, "it leads to slot %u, the record says %u", slot, r->slot);
+		findings_add(s->f, &rules[SLOT_LINK], path,
+			     "it leads to slot %u, the record says %u", slot, r->slot);
 	else if (slot_read(s->app, slot, &held, &err) == -1)
-		found(s, r->number == s->current ? SLOT_DIRTY : SLOT_LATER, path, "slot %u: %s",
-		      slot, err.text);
+		findings_add(s->f, &rules[r->number == s->current ? SLOT_DIRTY : SLOT_LATER], path,
+			     "slot %u: %s", slot, err.text);
 	else if (strcmp(held.tree, r->tree) != 0)
-		found(s, SLOT_TREE, path, "slot %u holds tree %.10s, the release is %.10s", slot,
-		      held.tree, r->tree);
+		findings_add(s->f, &rules[SLOT_TREE], path,
+			     "slot %u holds tree %.10s, the release is %.10s", slot, held.tree,
+			     r->tree);
 	if (err.code == E_OK && slot_is_offered(s->app, slot))
-		found(s, SLOT_OFFERED, path, "slot %u is named as free", slot);
+		findings_add(s->f, &rules[SLOT_OFFERED], path, "slot %u is named as free", slot);
 }
 
 static void check_number(const struct fsck *s, const char *path, unsigned number)
@@ -335,7 +317,8 @@ static void check_number(const struct fsck *s, const char *path, unsigned number
 	if (ini_read(s->app->fd, path, &ini, &err) == 0)
 		text = ini_get(&ini, "release", "number");
 	if (!text || !str_to_uint(text, UINT32_MAX, &said) || said != number)
-		found(s, RECORD_NUMBER, path, "it says %s", text ? text : "no number");
+		findings_add(s->f, &rules[RECORD_NUMBER], path, "it says %s",
+			     text ? text : "no number");
 }
 
 static void check_release(const struct fsck *s, unsigned number)
@@ -351,18 +334,18 @@ static void check_release(const struct fsck *s, unsigned number)
 	if (!has_record(s, number))
 		return;
 	if (release_read(s->app, number, &r, &err) == -1) {
-		found(s, RECORD, record, "%s", err.text);
+		findings_add(s->f, &rules[RECORD], record, "%s", err.text);
 		return;
 	}
 	if (!r.live && number != s->next && number != s->current && number != kept_staged(s->app))
-		found(s, STAGED, dir, "it was not accepted");
+		findings_add(s->f, &rules[STAGED], dir, "it was not accepted");
 	check_number(s, record, number);
 	check_env(s, &r);
 	fsck_config_release(s->app, &r, s->f);
 	check_slot_of(s, &r);
 	/* what was not accepted went with the quarantine of its push */
 	if (s->repo && (r.live || strcmp(r.commit, s->head) == 0))
-		fsck_repo_commit(s->app, s->repo, &r, s->f);
+		fsck_repo_commit(s->repo, &r, s->f);
 }
 
 /* A number as we write them: "7", not "07". */
@@ -384,22 +367,24 @@ static void check_releases(const struct fsck *s)
 	bool accepted = false;
 	unsigned number;
 
-	if (!list(s, "releases", &names))
+	if (!findings_list(s->f, &rules[UNREADABLE], s->app->fd, "releases", &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("releases/%s", names.v[i]);
 
 		if (str_ends(names.v[i], ".new")) {
-			found(s, LITTER, path, "a release that was not finished, or not removed");
+			findings_add(s->f, &rules[LITTER], path,
+				     "a release that was not finished, or not removed");
 		} else if (canonical(names.v[i], &number) && number > 0) {
 			check_release(s, number);
 			accepted = accepted || release_is_live(s->app, number);
 		} else {
-			found(s, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(s->f, &rules[UNKNOWN], path,
+				     "nothing of this name belongs here");
 		}
 	}
 	if (accepted && !s->next && !fs_exists(s->app->fd, "current"))
-		found(s, NO_CURRENT, "current", "it is not there");
+		findings_add(s->f, &rules[NO_CURRENT], "current", "it is not there");
 }
 
 /* Slots. One without a record, which no release leads to, is as it should be: its content is
@@ -414,9 +399,9 @@ static void check_slot_record(const struct fsck *s, const char *path, unsigned n
 	if (!check_one(s, path, &a_slot_record))
 		return;
 	if (!fs_exists(s->app->fd, dir))
-		found(s, SLOT_ORPHAN, path, "there is no slot %u", number);
+		findings_add(s->f, &rules[SLOT_ORPHAN], path, "there is no slot %u", number);
 	else if (slot_read(s->app, number, &slot, &err) == -1)
-		found(s, SLOT_RECORD, path, "%s", err.text);
+		findings_add(s->f, &rules[SLOT_RECORD], path, "%s", err.text);
 }
 
 static void check_slots(const struct fsck *s)
@@ -424,7 +409,7 @@ static void check_slots(const struct fsck *s)
 	autostrv struct strv names = STRV_INIT;
 	unsigned number;
 
-	if (!list(s, "slots", &names))
+	if (!findings_list(s->f, &rules[UNREADABLE], s->app->fd, "slots", &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("slots/%s", names.v[i]),
@@ -433,13 +418,14 @@ static void check_slots(const struct fsck *s)
 		if (str_ends(stem, ".ini"))
 			stem[strlen(stem) - strlen(".ini")] = '\0';
 		if (is_litter(names.v[i]))
-			found(s, LITTER, path, "a write that was not finished");
+			findings_add(s->f, &rules[LITTER], path, "a write that was not finished");
 		else if (str_starts(names.v[i], ".trash-"))
-			found(s, LITTER, path, "a slot that was moved aside");
+			findings_add(s->f, &rules[LITTER], path, "a slot that was moved aside");
 		else if (strcmp(names.v[i], "index") == 0)
 			check_one(s, path, &slot_index);
 		else if (!canonical(stem, &number))
-			found(s, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(s->f, &rules[UNKNOWN], path,
+				     "nothing of this name belongs here");
 		else if (str_ends(names.v[i], ".ini"))
 			check_slot_record(s, path, number);
 		else
@@ -458,15 +444,17 @@ int fsck_app(const struct app *app, struct repo *repo, struct findings *f, struc
 	s.node_uid = node.st_uid;
 	check_names(&s, "", app_names, ARRAY_SIZE(app_names));
 	if (repo)
-		fsck_repo_head(app, repo, s.head, f);
+		fsck_repo_head(repo, s.head, f);
 	if (fs_exists(app->fd, "services/.undo"))
-		found(&s, UNDO, "services/.undo", "a push or a restore was interrupted");
+		findings_add(f, &rules[UNDO], "services/.undo",
+			     "a push or a restore was interrupted");
 	s.next = check_next(&s);
 	s.current = check_link(&s, "current");
 	check_link(&s, "previous");
 	check_releases(&s);
 	check_slots(&s);
 	fsck_config_waiting(app, f);
+	fsck_services(app, f);
 	fsck_repo_names(app, f);
 	if (repo) {
 		fsck_repo_live(app, s.current, s.next, s.head, f);

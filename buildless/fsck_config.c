@@ -29,20 +29,6 @@ static const struct finding_rule rules[] = {
 		 "the next recovery removes it"},
 };
 
-static void found(const struct app *app, struct findings *f, enum rule rule, const char *path,
-		  const char *what, ...) PRINTF_LIKE(5, 6);
-static void found(const struct app *app, struct findings *f, enum rule rule, const char *path,
-		  const char *what, ...)
-{
-	autofree char *where = xasprintf("apps/%s/%s", app->name, path), *text = NULL;
-	va_list args;
-
-	va_start(args, what);
-	text = xvasprintf(what, args);
-	va_end(args);
-	findings_add(f, &rules[rule], where, "%s", text);
-}
-
 static void check_file(const struct app *app, const char *dir, const struct config_file *file,
 		       struct findings *f)
 {
@@ -54,15 +40,15 @@ static void check_file(const struct app *app, const char *dir, const struct conf
 
 	if (fs_open(app->fd, path, O_RDONLY, 0, &fd, &err) == -1 ||
 	    repo_hash_file(fd, oid, &err) == -1) {
-		found(app, f, FILES, path, "%s", err.text);
+		findings_add(f, &rules[FILES], path, "%s", err.text);
 		return;
 	}
 	if (strcmp(oid, file->oid) != 0)
-		found(app, f, FILES, path, "its digest is %.10s, config says %.10s", oid,
-		      file->oid);
+		findings_add(f, &rules[FILES], path, "its digest is %.10s, config says %.10s", oid,
+			     file->oid);
 	if (fstat(fd, &st) == 0 && (st.st_mode & 07777 & ~0640u))
-		found(app, f, MODE, path, "its mode is %04o, not 0640",
-		      (unsigned)st.st_mode & 07777);
+		findings_add(f, &rules[MODE], path, "its mode is %04o, not 0640",
+			     (unsigned)st.st_mode & 07777);
 }
 
 /* place: "releases/7" */
@@ -82,7 +68,7 @@ static void check_files(const struct app *app, const char *place, const struct c
 		autofree char *path = xasprintf("%s/%s", dir, names.v[i]);
 
 		if (!config_find_file(c, names.v[i]))
-			found(app, f, FILES, path, "config does not name it");
+			findings_add(f, &rules[FILES], path, "config does not name it");
 	}
 }
 
@@ -95,13 +81,14 @@ void fsck_config_release(const struct app *app, const struct release_info *r, st
 	char digest[OID_HEX];
 
 	if (config_read(app, r->number, &c, &err) == -1) {
-		found(app, f, INDEX, path, "%s", err.text);
+		findings_add(f, &rules[INDEX], path, "%s", err.text);
 		return;
 	}
 	config_digest(&c, digest);
 	if (strcmp(digest, r->config_digest) != 0)
-		found(app, f, INDEX, path, "its digest is %.10s, the record says %.10s",
-		      *digest ? digest : "absent", *r->config_digest ? r->config_digest : "absent");
+		findings_add(f, &rules[INDEX], path, "its digest is %.10s, the record says %.10s",
+			     *digest ? digest : "absent",
+			     *r->config_digest ? r->config_digest : "absent");
 	check_files(app, place, &c, f);
 }
 
@@ -123,16 +110,16 @@ void fsck_config_waiting(const struct app *app, struct findings *f)
 	if (fs_open_dir(app->fd, "config", &fd, &err) == -1 || fs_list(fd, &names, &err) == -1)
 		return; /* told with the other names of the app */
 	if (!live && config_read_live(app, &c, &err) == -1)
-		found(app, f, INDEX, "config", "%s", err.text);
+		findings_add(f, &rules[INDEX], "config", "%s", err.text);
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("config/%s", names.v[i]);
 
 		if (str_ends(path, ".new"))
-			found(app, f, LITTER, path, "a write that was not finished");
+			findings_add(f, &rules[LITTER], path, "a write that was not finished");
 		else if (!is_number(names.v[i]))
-			found(app, f, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(f, &rules[UNKNOWN], path, "nothing of this name belongs here");
 		else if (!c.place || strcmp(path, c.place) != 0)
-			found(app, f, OLD, path, "it does not count any more");
+			findings_add(f, &rules[OLD], path, "it does not count any more");
 		else
 			check_files(app, path, &c, f);
 	}

@@ -55,45 +55,29 @@ static const struct finding_rule rules[] = {
 			"settling, which follows each push, removes it"},
 };
 
-static void found(const struct app *app, struct findings *f, enum rule rule, const char *path,
-		  const char *what, ...) PRINTF_LIKE(5, 6);
-static void found(const struct app *app, struct findings *f, enum rule rule, const char *path,
-		  const char *what, ...)
-{
-	autofree char *where = xasprintf("apps/%s/%s", app->name, path), *text = NULL;
-	va_list args;
-
-	va_start(args, what);
-	text = xvasprintf(what, args);
-	va_end(args);
-	findings_add(f, &rules[rule], where, "%s", text);
-}
-
-void fsck_repo_head(const struct app *app, struct repo *repo, char head[OID_HEX],
-		    struct findings *f)
+void fsck_repo_head(struct repo *repo, char head[OID_HEX], struct findings *f)
 {
 	autofree char *ref = NULL, *named = NULL;
 	struct error err = ERROR_INIT;
 
 	*head = '\0';
 	if (repo_head_name(repo, &named, &err) == -1) {
-		found(app, f, UNREADABLE, "repo.git/HEAD", "%s", err.text);
+		findings_add(f, &rules[UNREADABLE], "repo.git/HEAD", "%s", err.text);
 		return;
 	}
 	if (transaction_deploy_ref(repo, &ref, &err) == -1)
 		return; /* nothing was pushed yet */
 	if (repo_resolve(repo, ref, false, head, &err) == -1) {
 		*head = '\0';
-		found(app, f, UNREADABLE, "repo.git/HEAD", "%s", err.text);
+		findings_add(f, &rules[UNREADABLE], "repo.git/HEAD", "%s", err.text);
 		return;
 	}
 	if (strcmp(ref, named) != 0)
-		found(app, f, HEAD_UNBORN, "repo.git/HEAD", "it names %s, and there is only %s",
-		      named, ref);
+		findings_add(f, &rules[HEAD_UNBORN], "repo.git/HEAD",
+			     "it names %s, and there is only %s", named, ref);
 }
 
-void fsck_repo_commit(const struct app *app, struct repo *repo, const struct release_info *r,
-		      struct findings *f)
+void fsck_repo_commit(struct repo *repo, const struct release_info *r, struct findings *f)
 {
 	autofree char *path = xasprintf("releases/%u/record.ini", r->number);
 	struct repo_tree *tree = NULL;
@@ -101,14 +85,15 @@ void fsck_repo_commit(const struct app *app, struct repo *repo, const struct rel
 	struct repo_commit c;
 
 	if (repo_read_commit(repo, r->commit, &c, &err) == -1) {
-		found(app, f, COMMIT, path, "%s", err.text);
+		findings_add(f, &rules[COMMIT], path, "%s", err.text);
 		return;
 	}
 	if (strcmp(c.tree, r->tree) != 0)
-		found(app, f, COMMIT, path, "commit %.10s has tree %.10s, the record says %.10s",
-		      r->commit, c.tree, r->tree);
+		findings_add(f, &rules[COMMIT], path,
+			     "commit %.10s has tree %.10s, the record says %.10s", r->commit,
+			     c.tree, r->tree);
 	else if (repo_tree_open(repo, r->tree, &tree, &err) == -1)
-		found(app, f, COMMIT, path, "%s", err.text);
+		findings_add(f, &rules[COMMIT], path, "%s", err.text);
 	repo_tree_free(tree);
 	repo_commit_release(&c);
 }
@@ -126,18 +111,19 @@ void fsck_repo_live(const struct app *app, unsigned current, unsigned next, cons
 		    struct findings *f)
 {
 	if (!*head && current)
-		found(app, f, NO_BRANCH, "repo.git/HEAD",
-		      "release %u is live, and no branch is deployed", current);
+		findings_add(f, &rules[NO_BRANCH], "repo.git/HEAD",
+			     "release %u is live, and no branch is deployed", current);
 	if (!*head || has_commit(app, current, head) || has_commit(app, next, head))
 		return;
 	if (current)
-		found(app, f, DISAGREE, "current",
-		      "release %u is live, and HEAD resolves to commit %.10s", current, head);
+		findings_add(f, &rules[DISAGREE], "current",
+			     "release %u is live, and HEAD resolves to commit %.10s", current,
+			     head);
 	else
-		found(app, f, DISAGREE, "current",
-		      "HEAD resolves to commit %.10s, and no release "
-		      "is live",
-		      head);
+		findings_add(f, &rules[DISAGREE], "current",
+			     "HEAD resolves to commit %.10s, and no release "
+			     "is live",
+			     head);
 }
 
 /* Refs */
@@ -151,10 +137,10 @@ static void check_ref(const struct app *app, const char *name, const char *oid, 
 	uint64_t number;
 
 	if (!str_to_uint(text, UINT32_MAX, &number) || !release_is_live(app, (unsigned)number))
-		found(app, f, REF_STRAY, path, "there is no accepted release %s", text);
+		findings_add(f, &rules[REF_STRAY], path, "there is no accepted release %s", text);
 	else if (release_read(app, (unsigned)number, &r, &err) == 0 && strcmp(r.commit, oid) != 0)
-		found(app, f, REF_WRONG, path, "it names %.10s, the release is %.10s", oid,
-		      r.commit);
+		findings_add(f, &rules[REF_WRONG], path, "it names %.10s, the release is %.10s",
+			     oid, r.commit);
 }
 
 /* refs/staged/N: of the one release that is set aside. */
@@ -167,20 +153,21 @@ static void check_staged_refs(const struct app *app, struct repo *repo, struct f
 	struct error err = ERROR_INIT;
 
 	if (repo_list_refs(repo, "refs/staged/", &names, &oids, &err) == -1) {
-		found(app, f, UNREADABLE, "repo.git/refs/staged", "%s", err.text);
+		findings_add(f, &rules[UNREADABLE], "repo.git/refs/staged", "%s", err.text);
 		return;
 	}
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("repo.git/%s", names.v[i]);
 
 		if (!aside || strcmp(names.v[i], wanted) != 0)
-			found(app, f, REF_STRAY, path, "no release of this number is staged");
+			findings_add(f, &rules[REF_STRAY], path,
+				     "no release of this number is staged");
 		else if (!has_commit(app, aside, oids.v[i]))
-			found(app, f, REF_WRONG, path, "it names %.10s, the release does not",
-			      oids.v[i]);
+			findings_add(f, &rules[REF_WRONG], path,
+				     "it names %.10s, the release does not", oids.v[i]);
 	}
 	if (aside && !strv_has(&names, wanted))
-		found(app, f, REF_MISSING, missing, "release %u has no ref", aside);
+		findings_add(f, &rules[REF_MISSING], missing, "release %u has no ref", aside);
 }
 
 void fsck_repo_refs(const struct app *app, struct repo *repo, struct findings *f)
@@ -192,7 +179,7 @@ void fsck_repo_refs(const struct app *app, struct repo *repo, struct findings *f
 
 	if (repo_list_refs(repo, "refs/releases/", &names, &oids, &err) == -1 ||
 	    release_list(app, &release, &n, &err) == -1) {
-		found(app, f, UNREADABLE, "repo.git/refs/releases", "%s", err.text);
+		findings_add(f, &rules[UNREADABLE], "repo.git/refs/releases", "%s", err.text);
 		return;
 	}
 	for (size_t i = 0; i < names.n; i++)
@@ -202,7 +189,8 @@ void fsck_repo_refs(const struct app *app, struct repo *repo, struct findings *f
 			      *path = xasprintf("repo.git/%s", ref);
 
 		if (release_is_live(app, release[i]) && !strv_has(&names, ref))
-			found(app, f, REF_MISSING, path, "release %u has no ref", release[i]);
+			findings_add(f, &rules[REF_MISSING], path, "release %u has no ref",
+				     release[i]);
 	}
 	check_staged_refs(app, repo, f);
 }
@@ -211,13 +199,9 @@ void fsck_repo_refs(const struct app *app, struct repo *repo, struct findings *f
 
 static bool list(const struct app *app, const char *path, struct strv *names, struct findings *f)
 {
-	struct error err = ERROR_INIT;
-	autoclose int fd = -1;
-
-	if (fs_open_dir(app->fd, path, &fd, &err) == 0 && fs_list(fd, names, &err) == 0)
-		return true;
-	found(app, f, UNREADABLE, path, "%s", err.text);
-	return false;
+	if (!fs_exists(app->fd, path))
+		findings_add(f, &rules[UNREADABLE], path, "it is not there");
+	return findings_list(f, &rules[UNREADABLE], app->fd, path, names);
 }
 
 static void check_refs_below(const struct app *app, const char *dir, unsigned depth,
@@ -235,7 +219,7 @@ static void check_refs_below(const struct app *app, const char *dir, unsigned de
 			if (depth)
 				check_refs_below(app, path, depth - 1, f);
 		} else if (names.v[i][0] == '.' || str_ends(names.v[i], ".lock")) {
-			found(app, f, LOCK, path, "the lock, or the half, of a ref");
+			findings_add(f, &rules[LOCK], path, "the lock, or the half, of a ref");
 		}
 	}
 }
@@ -255,11 +239,11 @@ static void check_object_name(const struct app *app, const char *name, struct fi
 	if (str_starts(name, INCOMING)) { /* a push that still receives holds no lock */
 		if (fstatat(app->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    clock_utc_ms() / 1000 - st.st_mtim.tv_sec > INCOMING_SECONDS)
-			found(app, f, TEMPORARY, path, "what a killed push received");
+			findings_add(f, &rules[TEMPORARY], path, "what a killed push received");
 	} else if (str_starts(name, "tmp_")) {
-		found(app, f, TEMPORARY, path, "a file that git did not finish");
+		findings_add(f, &rules[TEMPORARY], path, "a file that git did not finish");
 	} else {
-		found(app, f, UNKNOWN, path, "nothing of this name belongs here");
+		findings_add(f, &rules[UNKNOWN], path, "nothing of this name belongs here");
 	}
 }
 
@@ -271,17 +255,18 @@ static void check_pack_name(const struct app *app, const struct strv *names, con
 	struct error none = ERROR_INIT;
 
 	if (str_starts(name, "tmp_") || str_starts(name, ".tmp-")) {
-		found(app, f, TEMPORARY, path, "a file that git did not finish");
+		findings_add(f, &rules[TEMPORARY], path, "a file that git did not finish");
 	} else if (str_ends(name, ".keep")) { /* a person may have put one, with other words */
 		if (fs_read_file(app->fd, path, KEEP_MAX, &text, &none) == 0 &&
 		    (!*strbuf_str(&text) || str_starts(strbuf_str(&text), "receive-pack ")))
-			found(app, f, TEMPORARY, path, "the mark of a push that was killed");
+			findings_add(f, &rules[TEMPORARY], path,
+				     "the mark of a push that was killed");
 	} else if (str_starts(name, "pack-") && str_ends(name, ".pack")) {
 		memcpy(index + strlen(index) - strlen("pack"), "idx", sizeof("idx"));
 		if (!strv_has(names, index))
-			found(app, f, INCOMPLETE, path, "it has no index");
+			findings_add(f, &rules[INCOMPLETE], path, "it has no index");
 	} else if (!str_starts(name, "pack-") && !str_starts(name, "multi-pack-index")) {
-		found(app, f, UNKNOWN, path, "nothing of this name belongs here");
+		findings_add(f, &rules[UNKNOWN], path, "nothing of this name belongs here");
 	}
 }
 
@@ -302,9 +287,10 @@ void fsck_repo_names(const struct app *app, struct findings *f)
 		for (size_t k = 0; k < ARRAY_SIZE(known); k++)
 			is_known = is_known || strcmp(known[k], top.v[i]) == 0;
 		if (top.v[i][0] == '.' || str_ends(top.v[i], ".lock"))
-			found(app, f, LOCK, path, "a lock, or a write that was not finished");
+			findings_add(f, &rules[LOCK], path,
+				     "a lock, or a write that was not finished");
 		else if (!is_known)
-			found(app, f, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(f, &rules[UNKNOWN], path, "nothing of this name belongs here");
 	}
 	for (size_t i = 0; i < objects.n; i++)
 		check_object_name(app, objects.v[i], f);

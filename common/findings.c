@@ -1,16 +1,21 @@
 #include "common/findings.h"
 
+#include "common/fs.h"
 #include "common/names.h"
 
 void findings_init(struct findings *f, const char *app, bool as_json)
 {
-	*f = (struct findings){.app = app, .as_json = as_json};
+	*f = (struct findings){.app = app,
+			       .below = app ? xasprintf("apps/%s/", app) : xstrdup(""),
+			       .as_json = as_json};
 	f->json.out = &f->out;
 }
 
 void findings_release(struct findings *f)
 {
 	strbuf_release(&f->out);
+	free(f->below);
+	f->below = NULL;
 }
 
 static char *with_app(const struct findings *f, const char *repair)
@@ -42,6 +47,7 @@ void findings_add(struct findings *f, const struct finding_rule *rule, const cha
 {
 	const char *class = rule->class == FINDING_DAMAGE ? "damage" : "pending";
 	autofree char *text = NULL, *repair = with_app(f, rule->repair);
+	autofree char *where = xasprintf("%s%s", f->below, path);
 	va_list args;
 
 	*(rule->class == FINDING_DAMAGE ? &f->damage : &f->pending) += 1;
@@ -49,14 +55,37 @@ void findings_add(struct findings *f, const struct finding_rule *rule, const cha
 	text = xvasprintf(what, args);
 	va_end(args);
 	if (f->as_json) {
-		add_json(f, class, rule, repair, path, text);
+		add_json(f, class, rule, repair, where, text);
 		return;
 	}
 	strbuf_addf(&f->out, "%-8s ", class);
-	name_add_printable(&f->out, path, strlen(path));
+	name_add_printable(&f->out, where, strlen(where));
 	strbuf_addstr(&f->out, ": ");
 	name_add_printable(&f->out, text, strlen(text));
 	strbuf_addf(&f->out, "\n         rule: %s\n         repair: %s\n", rule->rule, repair);
+}
+
+void findings_add_of(struct findings *f, const char *app, const struct finding_rule *rule,
+		     const char *path, const char *what)
+{
+	const char *before = f->app;
+
+	f->app = app;
+	findings_add(f, rule, path, "%s", what);
+	f->app = before;
+}
+
+bool findings_list(struct findings *f, const struct finding_rule *rule, int dir_fd,
+		   const char *path, struct strv *names)
+{
+	struct error err = ERROR_INIT;
+	autoclose int fd = -1;
+
+	if (fs_open_dir(dir_fd, path, &fd, &err) == 0 && fs_list(fd, names, &err) == 0)
+		return true;
+	if (err.code != E_NOTFOUND)
+		findings_add(f, rule, path, "%s", err.text);
+	return false;
 }
 
 int findings_result(const struct findings *f, struct error *err)

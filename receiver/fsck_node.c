@@ -11,6 +11,7 @@
 #include "common/names.h"
 #include "common/proc.h"
 #include "receiver/errand.h"
+#include "receiver/fsck_given.h"
 #include "receiver/users.h"
 #include "receiver/tls_call.h"
 #include "runtime/front.h"
@@ -79,40 +80,6 @@ struct fsck {
 	struct strv apps;
 };
 
-static void found(struct fsck *s, enum rule rule, const char *path, const char *what, ...)
-	PRINTF_LIKE(4, 5);
-static void found(struct fsck *s, enum rule rule, const char *path, const char *what, ...)
-{
-	autofree char *text = NULL;
-	va_list args;
-
-	va_start(args, what);
-	text = xvasprintf(what, args);
-	va_end(args);
-	findings_add(&s->f, &rules[rule], path, "%s", text);
-}
-
-/* About an app, so that what repairs it names it. */
-static void found_of(struct fsck *s, const char *app, enum rule rule, const char *path,
-		     const char *what)
-{
-	s->f.app = app;
-	found(s, rule, path, "%s", what);
-	s->f.app = NULL;
-}
-
-static bool list(struct fsck *s, const char *path, struct strv *names)
-{
-	struct error err = ERROR_INIT;
-	autoclose int fd = -1;
-
-	if (fs_open_dir(s->node->fd, path, &fd, &err) == 0 && fs_list(fd, names, &err) == 0)
-		return true;
-	if (err.code != E_NOTFOUND)
-		found(s, UNREADABLE, path, "%s", err.text);
-	return false;
-}
-
 /* What is always there, or may be. */
 
 static const struct known {
@@ -144,13 +111,14 @@ static bool stat_one(struct fsck *s, const char *path, mode_t type, bool needed,
 {
 	if (fstatat(s->node->fd, path, st, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (needed || errno != ENOENT)
-			found(s, errno == ENOENT ? MISSING : UNREADABLE, path, "%s",
-			      errno == ENOENT ? "it is not there" : strerror(errno));
+			findings_add(&s->f, &rules[errno == ENOENT ? MISSING : UNREADABLE], path,
+				     "%s", errno == ENOENT ? "it is not there" : strerror(errno));
 		return false;
 	}
 	if ((st->st_mode & S_IFMT) == type)
 		return true;
-	found(s, TYPE, path, "it is not a %s", type == S_IFDIR ? "directory" : "file");
+	findings_add(&s->f, &rules[TYPE], path, "it is not a %s",
+		     type == S_IFDIR ? "directory" : "file");
 	return false;
 }
 
@@ -159,8 +127,8 @@ static void check_mode(struct fsck *s, const char *path, mode_t is, mode_t shoul
 {
 	is &= 07777;
 	if (should_be && ((is & ~should_be) || (s->as_root && is != should_be)))
-		found(s, MODE, path, "its mode is %04o, not %04o", (unsigned)is,
-		      (unsigned)should_be);
+		findings_add(&s->f, &rules[MODE], path, "its mode is %04o, not %04o", (unsigned)is,
+			     (unsigned)should_be);
 }
 
 static void check_known(struct fsck *s, const struct known *k)
@@ -171,8 +139,8 @@ static void check_known(struct fsck *s, const struct known *k)
 		return;
 	check_mode(s, k->name, st.st_mode, k->mode);
 	if (k->mode && st.st_uid != s->uid)
-		found(s, OWNER, k->name, "it belongs to user %u, not %u", (unsigned)st.st_uid,
-		      (unsigned)s->uid);
+		findings_add(&s->f, &rules[OWNER], k->name, "it belongs to user %u, not %u",
+			     (unsigned)st.st_uid, (unsigned)s->uid);
 }
 
 static bool is_node_name(const char *name)
@@ -189,13 +157,15 @@ static void check_node_names(struct fsck *s)
 
 	for (size_t i = 0; i < ARRAY_SIZE(node_names); i++)
 		check_known(s, &node_names[i]);
-	if (!list(s, ".", &names))
+	if (!findings_list(&s->f, &rules[UNREADABLE], s->node->fd, ".", &names))
 		return;
 	for (size_t i = 0; i < names.n; i++)
 		if (names.v[i][0] == '.' && str_ends(names.v[i], ".new"))
-			found(s, LITTER, names.v[i], "a write that was not finished");
+			findings_add(&s->f, &rules[LITTER], names.v[i],
+				     "a write that was not finished");
 		else if (!is_node_name(names.v[i]))
-			found(s, UNKNOWN, names.v[i], "nothing of this name belongs here");
+			findings_add(&s->f, &rules[UNKNOWN], names.v[i],
+				     "nothing of this name belongs here");
 }
 
 static void check_users(struct fsck *s)
@@ -204,17 +174,18 @@ static void check_users(struct fsck *s)
 	autoclose int fd = -1;
 	struct error err = ERROR_INIT;
 
-	if (!list(s, "users", &names) || fs_open_dir(s->node->fd, "users", &fd, &err) == -1)
+	if (!findings_list(&s->f, &rules[UNREADABLE], s->node->fd, "users", &names) ||
+	    fs_open_dir(s->node->fd, "users", &fd, &err) == -1)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("users/%s", names.v[i]);
 		autouser struct user user = {0};
 
 		if (names.v[i][0] == '.' && str_ends(names.v[i], ".new"))
-			found(s, LITTER, path, "a write that was not finished");
+			findings_add(&s->f, &rules[LITTER], path, "a write that was not finished");
 		else if (name_check_user(names.v[i], &err) == -1 ||
 			 user_read(fd, names.v[i], &user, &err) == -1)
-			found(s, USER, path, "%s", err.text);
+			findings_add(&s->f, &rules[USER], path, "%s", err.text);
 	}
 }
 
@@ -232,7 +203,8 @@ static void check_packages(struct fsck *s)
 {
 	autostrv struct strv names = STRV_INIT;
 
-	if (!fs_exists(s->node->fd, "packages") || !list(s, "packages", &names))
+	if (!fs_exists(s->node->fd, "packages") ||
+	    !findings_list(&s->f, &rules[UNREADABLE], s->node->fd, "packages", &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("packages/%s", names.v[i]);
@@ -240,11 +212,13 @@ static void check_packages(struct fsck *s)
 
 		if (names.v[i][0] == '.' &&
 		    (str_ends(names.v[i], ".new") || str_ends(names.v[i], ".gone")))
-			found(s, LITTER, path, "a package that was not wholly unpacked or deleted");
+			findings_add(&s->f, &rules[LITTER], path,
+				     "a package that was not wholly unpacked or deleted");
 		else if (strcmp(names.v[i], "apt") == 0 || is_package_entry(names.v[i]))
 			stat_one(s, path, S_IFDIR, true, &st);
 		else if (strcmp(names.v[i], "lock") != 0)
-			found(s, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(&s->f, &rules[UNKNOWN], path,
+				     "nothing of this name belongs here");
 	}
 }
 
@@ -255,7 +229,7 @@ static void list_apps(struct fsck *s)
 	autostrv struct strv names = STRV_INIT;
 	struct error bad = ERROR_INIT;
 
-	if (!list(s, "apps", &names))
+	if (!findings_list(&s->f, &rules[UNREADABLE], s->node->fd, "apps", &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("apps/%s", names.v[i]);
@@ -264,11 +238,14 @@ static void list_apps(struct fsck *s)
 		if (name_check_app(names.v[i], &bad) == 0)
 			strv_add(&s->apps, names.v[i]);
 		else if (hidden && str_ends(names.v[i], ".new"))
-			found(s, LITTER, path, "an app that was not wholly made");
+			findings_add(&s->f, &rules[LITTER], path,
+				     "an app that was not wholly made");
 		else if (hidden && str_ends(names.v[i], ".gone"))
-			found(s, LITTER, path, "an app that was not wholly destroyed");
+			findings_add(&s->f, &rules[LITTER], path,
+				     "an app that was not wholly destroyed");
 		else
-			found(s, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(&s->f, &rules[UNKNOWN], path,
+				     "nothing of this name belongs here");
 	}
 }
 
@@ -284,7 +261,7 @@ static void check_remains(struct fsck *s, const char *parent)
 	autostrv struct strv names = STRV_INIT;
 	struct error bad = ERROR_INIT;
 
-	if (!list(s, parent, &names))
+	if (!findings_list(&s->f, &rules[UNREADABLE], s->node->fd, parent, &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("%s/%s", parent, names.v[i]);
@@ -292,9 +269,11 @@ static void check_remains(struct fsck *s, const char *parent)
 		if (strv_has(&s->apps, names.v[i]) || is_nodes_own(path))
 			continue;
 		if (name_check_app(names.v[i], &bad) == -1)
-			found(s, UNKNOWN, path, "nothing of this name belongs here");
+			findings_add(&s->f, &rules[UNKNOWN], path,
+				     "nothing of this name belongs here");
 		else
-			found_of(s, names.v[i], REMAINS, path, "there is no such app");
+			findings_add_of(&s->f, names.v[i], &rules[REMAINS], path,
+					"there is no such app");
 	}
 }
 
@@ -314,10 +293,10 @@ static void check_host(struct fsck *s, int hosts_fd, const char *host, struct st
 	struct error err = ERROR_INIT;
 
 	if (location_read(hosts_fd, host, &l, &err) == -1)
-		found(s, HOST, path, "%s", err.text);
+		findings_add(&s->f, &rules[HOST], path, "%s", err.text);
 	else if (!strv_has(&s->apps, l.app))
-		found(s, is_under_way(s, l.app) ? HOST_LEFT : HOST, path, "there is no app '%s'",
-		      l.app);
+		findings_add(&s->f, &rules[is_under_way(s, l.app) ? HOST_LEFT : HOST], path,
+			     "there is no app '%s'", l.app);
 	else if (location_is_live(&l))
 		strv_add(located, l.app);
 }
@@ -331,24 +310,25 @@ static void check_record(struct fsck *s, const struct locations *all, const char
 
 	locations_format(all, app, &should_be);
 	if (fs_read_file(s->node->fd, path, RECORD_MAX, &is, &err) == -1)
-		found_of(s, app, LOCATIONS, path, err.text);
+		findings_add_of(&s->f, app, &rules[LOCATIONS], path, err.text);
 	else if (strcmp(strbuf_str(&is), strbuf_str(&should_be)) != 0)
-		found_of(s, app, LOCATIONS, path, "it says something else than hosts/");
+		findings_add_of(&s->f, app, &rules[LOCATIONS], path,
+				"it says something else than hosts/");
 }
 
 static void check_records(struct fsck *s)
 {
 	autostrv struct strv names = STRV_INIT;
 
-	if (!list(s, "locations", &names))
+	if (!findings_list(&s->f, &rules[UNREADABLE], s->node->fd, "locations", &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		autofree char *path = xasprintf("locations/%s", names.v[i]);
 
 		if (names.v[i][0] == '.' && str_ends(names.v[i], ".new"))
-			found(s, LITTER, path, "a write that was not finished");
+			findings_add(&s->f, &rules[LITTER], path, "a write that was not finished");
 		else if (!strv_has(&s->apps, names.v[i]))
-			found(s, LOCATIONS, path, "there is no such app");
+			findings_add(&s->f, &rules[LOCATIONS], path, "there is no such app");
 	}
 }
 
@@ -359,7 +339,8 @@ static void check_hosts(struct fsck *s)
 	struct locations all;
 	autoclose int fd = -1;
 
-	if (!list(s, "hosts", &names) || fs_open_dir(s->node->fd, "hosts", &fd, &err) == -1)
+	if (!findings_list(&s->f, &rules[UNREADABLE], s->node->fd, "hosts", &names) ||
+	    fs_open_dir(s->node->fd, "hosts", &fd, &err) == -1)
 		return;
 	for (size_t i = 0; i < names.n; i++)
 		check_host(s, fd, names.v[i], &located);
@@ -369,7 +350,8 @@ static void check_hosts(struct fsck *s)
 		autofree char *path = xasprintf("apps/%s", s->apps.v[i]);
 
 		if (!strv_has(&located, s->apps.v[i]))
-			found_of(s, s->apps.v[i], NO_HOST, path, "no location leads to it");
+			findings_add_of(&s->f, s->apps.v[i], &rules[NO_HOST], path,
+					"no location leads to it");
 		else
 			check_record(s, &all, s->apps.v[i]);
 	}
@@ -388,11 +370,12 @@ static void check_runner_dir(struct fsck *s, const char *parent, const char *app
 	check_mode(s, path, st.st_mode, 0750);
 	if (s->as_root &&
 	    (st.st_uid == 0 || st.st_uid == owner->st_uid || st.st_gid != owner->st_gid))
-		found(s, OWNER, path, "it belongs to %u:%u, not to the app's runner and group %u",
-		      (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)owner->st_gid);
+		findings_add(&s->f, &rules[OWNER], path,
+			     "it belongs to %u:%u, not to the app's runner and group %u",
+			     (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)owner->st_gid);
 	else if (!s->as_root && st.st_uid != s->uid)
-		found(s, OWNER, path, "it belongs to user %u, not %u", (unsigned)st.st_uid,
-		      (unsigned)s->uid);
+		findings_add(&s->f, &rules[OWNER], path, "it belongs to user %u, not %u",
+			     (unsigned)st.st_uid, (unsigned)s->uid);
 }
 
 static void check_front(struct fsck *s, const char *app, const char *path)
@@ -402,7 +385,7 @@ static void check_front(struct fsck *s, const char *app, const char *path)
 
 	if (s->as_root && fs_open_dir(s->node->fd, path, &fd, &err) == 0 &&
 	    fgetxattr(fd, "system.posix_acl_access", NULL, 0) == -1)
-		found_of(s, app, SHUT, path, "it has no such entry");
+		findings_add_of(&s->f, app, &rules[SHUT], path, "it has no such entry");
 }
 
 /* A line of silver-tls: "HOST WHAT". */
@@ -412,7 +395,7 @@ static void add_tls_problem(struct fsck *s, const char *line, size_t len)
 	autofree char *path = xasprintf("tls/live/%.*s.pem", (int)strcspn(shown, " "), shown);
 	const char *what = strchr(shown, ' ');
 
-	found(s, TLS, path, "%s", what ? what + 1 : "?");
+	findings_add(&s->f, &rules[TLS], path, "%s", what ? what + 1 : "?");
 }
 
 static int ask_tls(const struct fsck *s, struct strbuf *out, struct error *err)
@@ -441,9 +424,10 @@ static void check_tls(struct fsck *s)
 		return;
 	check_mode(s, "tls", st.st_mode, 0700);
 	if (front_identity(&uid, &gid, &err) == -1 || ask_tls(s, &text, &err) == -1)
-		found(s, UNREADABLE, "tls", "%s", err.text);
+		findings_add(&s->f, &rules[UNREADABLE], "tls", "%s", err.text);
 	if (st.st_uid != (s->as_root ? uid : s->uid))
-		found(s, OWNER, "tls", "it belongs to user %u", (unsigned)st.st_uid);
+		findings_add(&s->f, &rules[OWNER], "tls", "it belongs to user %u",
+			     (unsigned)st.st_uid);
 	for (const char *at = strbuf_str(&text); *at;) {
 		size_t len = strcspn(at, "\n");
 
@@ -468,13 +452,14 @@ static bool check_app(struct fsck *s, const char *app, struct stat *owner)
 		return false;
 	check_mode(s, dir, st.st_mode, 0750);
 	if (s->as_root ? owner->st_uid == 0 : owner->st_uid != s->uid) {
-		found(s, OWNER, repo, "it belongs to user %u", (unsigned)owner->st_uid);
+		findings_add(&s->f, &rules[OWNER], repo, "it belongs to user %u",
+			     (unsigned)owner->st_uid);
 		return false;
 	}
 	if (st.st_uid != owner->st_uid || st.st_gid != owner->st_gid)
-		found(s, OWNER, dir, "it belongs to %u:%u, and repo.git to %u:%u",
-		      (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)owner->st_uid,
-		      (unsigned)owner->st_gid);
+		findings_add(&s->f, &rules[OWNER], dir,
+			     "it belongs to %u:%u, and repo.git to %u:%u", (unsigned)st.st_uid,
+			     (unsigned)st.st_gid, (unsigned)owner->st_uid, (unsigned)owner->st_gid);
 	check_front(s, app, dir);
 	check_runner_dir(s, "data", app, owner);
 	check_runner_dir(s, "log", app, owner);
@@ -618,6 +603,7 @@ static int check(struct fsck *s, const char *wanted, struct outcome *o, struct e
 	check_remains(s, "log");
 	check_hosts(s);
 	check_tls(s);
+	fsck_given(s->node, &s->apps, &s->f);
 	for (size_t i = 0; i < s->apps.n; i++)
 		if (!wanted || strcmp(s->apps.v[i], wanted) == 0)
 			add_app(s, s->apps.v[i], o);

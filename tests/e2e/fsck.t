@@ -63,6 +63,11 @@ add_user reader --role deploy
 KEY='reader'
 ok 'it is an admin'\''s: it names what everybody has' exits 5 verb fsck
 KEY='admin'
+echo secret | silver key set maps >/dev/null || bail 'there is no key'
+silver key grant maps blog >/dev/null || bail 'it is not granted'
+"$USR/lib/silver/silver-root" --dir "$STATE" provision blog files '' || bail 'there is no service'
+silver backup blog kept.tar.zst >/dev/null || bail 'there is no backup'
+ok 'with a key, a service and a backup it is sound' sound
 ok 'rolled back it is sound' silver rollback blog
 ok '  it is' wait_until 20 sound
 wait_until 20 settled || bail 'it does not settle'
@@ -109,6 +114,21 @@ broken 'locations: one leads to no app' 1 'damage +hosts/x.localhost: there is n
 broken 'locations: none' 3 'pending +apps/empty: no location' 'rm "$D/hosts/empty.localhost"'
 broken 'users: one that is wrong' 1 'damage +users/admin: ' 'echo "[user" >"$D/users/admin"'
 broken 'data of no app' 3 'pending +data/other: ' 'mkdir "$D/data/other"'
+broken 'keys: one without a value' 1 'damage +keys/maps/value: it is not there' 'rm "$D/keys/maps/value"'
+broken 'keys: what is none' 1 'damage +keys/maps/stray: ' 'touch "$D/keys/maps/stray"'
+broken 'keys: readable' 1 'damage +keys/maps/value: its mode' 'chmod 644 "$D/keys/maps/value"'
+broken 'keys: granted to no app' 3 'pending +keys/maps/apps/gone: there is no such app' '(umask 077; touch "$D/keys/maps/apps/gone")'
+broken 'keys: a copy is missing' 3 'pending +data/blog/keys/maps: it is not there' 'rm "$D/data/blog/keys/maps"'
+broken 'keys: a copy that was not granted' 1 'damage +data/blog/keys/other: it was not granted' 'cp -p "$D/data/blog/keys/maps" "$D/data/blog/keys/other"'
+broken 'keys: one half removed' 3 'pending +keys/.maps.new: a key that' 'mkdir "$D/keys/.maps.new"'
+broken 'services: a record is cut' 1 'damage +apps/blog/services/files: ' 'echo x >"$A/services/files"'
+broken 'services: a record is readable' 1 'damage +apps/blog/services/files: its mode' 'chmod 644 "$A/services/files"'
+broken 'services: one that there is not' 1 'damage +apps/blog/services/couch: ' 'touch "$A/services/couch"'
+broken 'services: a rotation of nothing' 3 'pending +apps/blog/services/redis.old: there is no record' 'touch "$A/services/redis.old"'
+broken 'servers: one half made' 3 'pending +services/redis: it has no command' 'mkdir "$D/services/redis"'
+broken 'servers: one without data' 1 'damage +services/redis/data: it is not there' 'mkdir "$D/services/redis"; touch "$D/services/redis/command"'
+broken 'servers: what is none' 1 'damage +services/Stray: ' 'touch "$D/services/Stray"'
+broken 'backups: one half written' 3 'pending +data/blog/backups/[.]x.tar.zst.new: ' 'touch "$D/data/blog/backups/.x.tar.zst.new"'
 broken 'log of an app is gone' 1 'damage +log/blog: it is not there' 'rm -rf "$D/log/blog"'
 broken 'modes: the repository is open' 1 'damage +apps/blog/repo.git: its mode is 0755' 'chmod 755 "$A/repo.git"'
 broken 'modes: the host key is readable' 1 'damage +ssh/host_ed25519: its mode' 'chmod 644 "$D/ssh/host_ed25519"'

@@ -11,7 +11,7 @@ static void a_finding_is_three_lines(void **state)
 
 	(void)state;
 	findings_init(&f, "blog", false);
-	findings_add(&f, &broken, "apps/blog/\033x", "it is %s", "cut");
+	findings_add(&f, &broken, "\033x", "it is %s", "cut");
 	assert_string_equal(strbuf_str(&f.out), "damage   apps/blog/\\x1bx: it is cut\n"
 						"         rule: it is whole\n"
 						"         repair: silver redeploy blog\n");
