@@ -7,4 +7,4 @@ if [ "$(id -u)" -eq 0 ] || [ -n "${SAN:-}" ] || [ ! -e "$sweep/lib.sh" ]; then
 	echo 1..1
 	exit
 fi
-SHARD=${SHARD:-7/301} exec "$sweep/faults"
+SHARD=${SHARD:-7/401} exec "$sweep/faults"

@@ -6,4 +6,4 @@ if [ "$(id -u)" -eq 0 ] || [ -n "${SAN:-}" ]; then
 	echo 1..1
 	exit
 fi
-SHARD=${SHARD:-11/25} exec "$(dirname "$0")/../sweep/kill"
+SHARD=${SHARD:-11/32} exec "$(dirname "$0")/../sweep/kill"

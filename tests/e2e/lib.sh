@@ -126,13 +126,14 @@ wait_until() {
 
 # --- processes and cleaning up -----------------------------------------------------------------
 
-# Processes of ours below $TMP, by what the kernel says of them: directory, root, arguments.
+# Processes of ours, by what the kernel says of them: directory, root, arguments. Also of nodes beside $STATE ($TMP/node2), and
+# of one whose directory is gone: a worker of nginx that lost its master has nothing else to be known by.
 our_processes() {
 	for op_proc in /proc/[0-9]*; do
 		op_pid=${op_proc#/proc/}
 		[ "$op_pid" != "$$" ] || continue
-		case $(readlink "$op_proc/cwd" 2>/dev/null) in "$STATE" | "$STATE"/*) echo "$op_pid" && continue ;; esac
-		case $(readlink "$op_proc/root" 2>/dev/null) in "$STATE"/*) echo "$op_pid" && continue ;; esac
+		case $(readlink "$op_proc/cwd" 2>/dev/null) in "$STATE"*) echo "$op_pid" && continue ;; esac
+		case $(readlink "$op_proc/root" 2>/dev/null) in "$STATE"*) echo "$op_pid" && continue ;; esac
 		case $(tr '\0' ' ' 2>/dev/null <"$op_proc/cmdline") in *"$STATE"*) echo "$op_pid" ;; esac
 	done
 }

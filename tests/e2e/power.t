@@ -6,4 +6,4 @@
 	echo 1..1
 	exit
 }
-SHARD=${SHARD:-11/25} exec "$(dirname "$0")/../sweep/power"
+SHARD=${SHARD:-11/32} exec "$(dirname "$0")/../sweep/power"

@@ -20,7 +20,8 @@ part=${SHARD%/*} parts=${SHARD#*/}
 case_n=0
 began=$(date +%s)
 OPERATIONS='first main push back merge rollback activate relayout redeploy fresh config waiting branch settle prune
-	recover_flip recover_intent recover_ref recover_gone create destroy'
+	recover_flip recover_intent recover_ref recover_gone create destroy
+	stage staged provision backup restore clear grant ungrant locate'
 
 ${CC:-cc} -O2 -D_GNU_SOURCE -o "$TMP/cut" "$TOP/tests/sweep/cut.c" || bail 'no compiler for cut.c'
 
@@ -41,9 +42,13 @@ cat >"$TMP/owner" <<END
 # owner PROGRAM ARGUMENT...: in the environment of docs/CONTRACT.md
 exec 4<>"\$CASE/apps/$APP/lock"
 exec env -i PATH="\$PATH" HOME=/nonexistent LANG=C.UTF-8 SILVER_DIR="\$CASE" SILVER_APP=$APP SILVER_USER=tester \\
-	SILVER_PEER=local SILVER_LOCK_FD=4 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_COUNT=2 \\
+	SILVER_PEER=local SILVER_LOCK_FD=4 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_COUNT=5 \\
 	GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=$USR/lib/silver/hooks \\
 	GIT_CONFIG_KEY_1=safe.directory "GIT_CONFIG_VALUE_1=*" \\
+	GIT_CONFIG_KEY_2=receive.procReceiveRefs GIT_CONFIG_VALUE_2=refs/heads \\
+	GIT_CONFIG_KEY_3=core.alternateRefsCommand GIT_CONFIG_VALUE_3=/bin/true \\
+	GIT_CONFIG_KEY_4=pack.writeReverseIndex GIT_CONFIG_VALUE_4=false \\
+	GIT_EXEC_PATH=$USR/lib/silver/git SILVER_PRE_RECEIVE=$USR/lib/silver/hooks/pre-receive \\
 	\${CUT:+$TMP/cut \$CUT "\$CASE"} $AS "\$@"
 END
 cat >"$TMP/receive" <<END
@@ -131,6 +136,7 @@ operation() { # NAME: $from $old $new $scenario
 	rollback | relayout) new=c1 ;;
 	merge | settle | prune) old=c3 new=c3 ;;
 	branch) new=c4 ;;
+	staged) new=c3 ;;
 	recover_flip) old=c3 new=c3 ;;
 	recover_ref) new=c3 ;;
 	esac
@@ -158,7 +164,21 @@ prepare() { # its status is the last command's
 		$AS git --git-dir="$CASE/apps/$APP/repo.git" update-ref refs/heads/master "$(commit c3)"
 		;;
 	recover_gone) rm -rf "$CASE/apps/$APP/$(readlink "$CASE/apps/$APP/current")" ;;
+	staged) send -q -o stage c3:refs/heads/master ;;
+	backup) give_services ;;
+	restore) give_services && root backup "$APP" kept.tar.zst && echo after >"$(given)" ;;
+	clear) give_services ;;
+	grant) echo secret | root 'key set' maps ;;
+	ungrant) echo secret | root 'key set' maps && root 'key grant' maps "$APP" ;;
 	esac
+}
+
+# What the app keeps, in a file of its own and in a database.
+give_services() {
+	root provision "$APP" files '' && root provision "$APP" sqlite '' && echo before >"$(given)"
+}
+given() {
+	echo "$CASE/data/$APP/files/given"
 }
 
 perform() {
@@ -177,6 +197,37 @@ perform() {
 	recover_*) deploy recover ;;
 	create) root create "$APP" ;;
 	destroy) root destroy "$APP" --yes ;;
+	stage) send -o stage c3:refs/heads/master ;;
+	staged) deploy activate 4 ;;
+	provision) root provision "$APP" files '' && root provision "$APP" sqlite '' ;;
+	backup) root backup "$APP" kept.tar.zst ;;
+	restore) root restore "$APP" kept.tar.zst ;;
+	clear) root clear "$APP" ;;
+	grant) root 'key grant' maps "$APP" ;;
+	ungrant) root 'key remove' maps ;;
+	locate) root 'location add' "$APP" www.example.com ;;
+	esac
+}
+
+# A verb of the node that was stopped is called again: then all is as if it had not been.
+again() {
+	case $op in
+	ungrant) if [ -e "$CASE/keys/maps" ]; then perform "$op"; else root 'key list'; fi ;;
+	locate) perform "$op" || [ -h "$CASE/hosts/www.example.com" ] ;;
+	provision | backup | grant) perform "$op" ;;
+	restore | clear)
+		case $(cat "$(given)" 2>/dev/null) in before | after | '') ;; *) return 1 ;; esac
+		perform "$op"
+		;;
+	*) return 0 ;;
+	esac || return 1
+	case $op in
+	provision) test -d "$CASE/data/$APP/files" && test -s "$CASE/apps/$APP/services/sqlite" ;;
+	backup) root backup "$APP" --list | grep -q kept.tar.zst ;;
+	restore) equal "$(cat "$(given)")" before ;;
+	clear) test ! -e "$(given)" ;;
+	grant) equal "$(cat "$CASE/data/$APP/keys/maps")" secret ;;
+	ungrant) test ! -e "$CASE/data/$APP/keys/maps" ;;
 	esac
 }
 
@@ -262,7 +313,7 @@ nothing_is_left() {
 		return
 	fi
 	for nl_at in "$nl_app"/releases/*; do
-		[ -e "$nl_at/live" ] || [ ! -e "$nl_at" ] || {
+		[ -e "$nl_at/live" ] || [ -e "$nl_at/staged" ] || [ ! -e "$nl_at" ] || {
 			echo "$nl_at was not accepted"
 			return 1
 		}
@@ -273,7 +324,7 @@ nothing_is_left() {
 			return 1
 		}
 	done
-	equal "$(ls "$nl_app/releases")" "$(node_git for-each-ref --format='%(refname:lstrip=2)' refs/releases | sort)"
+	equal "$(ls "$nl_app/releases")" "$(node_git for-each-ref --format='%(refname:lstrip=2)' refs/releases refs/staged | sort)"
 }
 
 age_quarantines() {
@@ -315,6 +366,11 @@ told_live() {
 	grep -q "$APP release [0-9]* is live" "$TMP/said"
 }
 
+# What was told to be staged waits.
+stage_is_kept() {
+	[ "$op" != stage ] || ! grep -q "$APP release 4 is staged" "$TMP/said" || [ -e "$CASE/apps/$APP/releases/4/staged" ]
+}
+
 # holds RECOVERY: restart, settle (behind the session of a killed push), or push (nobody comes before the next one)
 holds() {
 	lock_is_free && is_pending || return 1
@@ -326,8 +382,9 @@ holds() {
 		age_quarantines
 		case $1 in restart) restart ;; settle) deploy settle ;; esac || return 1
 		# shellcheck disable=SC2046
-		live_is_whole $(told_live || echo "$old") "$new" && node_is_sound || return 1
+		live_is_whole $(told_live || echo "$old") "$new" && stage_is_kept && again && node_is_sound || return 1
 	}
+	[ "$1" != push ] || again || return 1
 	next_push_works
 }
 
