@@ -21,7 +21,7 @@ case_n=0
 began=$(date +%s)
 OPERATIONS='first main push back merge rollback activate relayout redeploy fresh config waiting branch settle prune
 	recover_flip recover_intent recover_ref recover_gone create destroy
-	stage staged provision backup restore clear grant ungrant locate'
+	stage staged provision backup grant ungrant locate'
 
 ${CC:-cc} -O2 -D_GNU_SOURCE -o "$TMP/cut" "$TOP/tests/sweep/cut.c" || bail 'no compiler for cut.c'
 
@@ -166,8 +166,6 @@ prepare() { # its status is the last command's
 	recover_gone) rm -rf "$CASE/apps/$APP/$(readlink "$CASE/apps/$APP/current")" ;;
 	staged) send -q -o stage c3:refs/heads/master ;;
 	backup) give_services ;;
-	restore) give_services && root backup "$APP" kept.tar.zst && echo after >"$(given)" ;;
-	clear) give_services ;;
 	grant) echo secret | root 'key set' maps ;;
 	ungrant) echo secret | root 'key set' maps && root 'key grant' maps "$APP" ;;
 	esac
@@ -201,8 +199,6 @@ perform() {
 	staged) deploy activate 4 ;;
 	provision) root provision "$APP" files '' && root provision "$APP" sqlite '' ;;
 	backup) root backup "$APP" kept.tar.zst ;;
-	restore) root restore "$APP" kept.tar.zst ;;
-	clear) root clear "$APP" ;;
 	grant) root 'key grant' maps "$APP" ;;
 	ungrant) root 'key remove' maps ;;
 	locate) root 'location add' "$APP" www.example.com ;;
@@ -215,17 +211,11 @@ again() {
 	ungrant) if [ -e "$CASE/keys/maps" ]; then perform "$op"; else root 'key list'; fi ;;
 	locate) perform "$op" || [ -h "$CASE/hosts/www.example.com" ] ;;
 	provision | backup | grant) perform "$op" ;;
-	restore | clear)
-		case $(cat "$(given)" 2>/dev/null) in before | after | '') ;; *) return 1 ;; esac
-		perform "$op"
-		;;
 	*) return 0 ;;
 	esac || return 1
 	case $op in
 	provision) test -d "$CASE/data/$APP/files" && test -s "$CASE/apps/$APP/services/sqlite" ;;
 	backup) root backup "$APP" --list | grep -q kept.tar.zst ;;
-	restore) equal "$(cat "$(given)")" before ;;
-	clear) test ! -e "$(given)" ;;
 	grant) equal "$(cat "$CASE/data/$APP/keys/maps")" secret ;;
 	ungrant) test ! -e "$CASE/data/$APP/keys/maps" ;;
 	esac
