@@ -57,6 +57,20 @@ static const struct file files[] = {
 	{"python", "lib/python/.gitkeep", "",
 	 0644}, /* libraries: pip install --target lib/python */
 	{"python", "static/.gitkeep", "", 0644},
+	{"php", "app.ini",
+	 "[production]\n"
+	 "platform = php\n"
+	 "\n"
+	 "# the file that requests enter, and where files are served from that are no PHP\n"
+	 "runner = web/index.php\n"
+	 "php_root = web\n" COMMON_INI,
+	 0644},
+	{"php", "web/index.php",
+	 "<!DOCTYPE html>\n"
+	 "<title>Hello</title>\n"
+	 "<p>Hello from <?= htmlspecialchars($_SERVER[\"PATH_INFO\"]) ?>\n",
+	 0644},
+	{"php", "static/.gitkeep", "", 0644},
 	{"static", "app.ini", "[production]\nplatform = static\n" COMMON_INI, 0644},
 	{"static", "static/index.html", page, 0644},
 	{"exec", "app.ini",
@@ -121,7 +135,8 @@ static int check_platform(const char *platform, struct error *err)
 		if (files[i].platform && !strcmp(files[i].platform, platform))
 			return 0;
 	return error_set(err, E_USAGE,
-			 "'%s': `silver init` knows --platform python, static and exec", platform);
+			 "'%s': `silver init` knows --platform python, php, static and exec",
+			 platform);
 }
 
 /* The first push decides between master and main: nothing else would be deployed. */

@@ -38,7 +38,7 @@ ok 'an unknown platform: the known ones'    exits 2 here . init x1 --platform py
 ok '  nothing was made'                     test ! -e x1
 ok 'init wants a directory: usage'          exits 2 here . init
 
-for platform in static exec python; do
+for platform in static exec php python; do
 	ok "init --platform $platform"      here . init "new-$platform" --platform "$platform" --node "$node"
 	git -C "new-$platform" add -A
 	git -C "new-$platform" commit -qm Begin

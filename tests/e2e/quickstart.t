@@ -42,6 +42,7 @@ quick Static pages 'Hello, static'
 quick Flask notes 'Hello, Flask'
 quick Django shop 'Hello, Django, of 0 users'
 quick Node.js board 'Hello, Node'
+quick PHP guests 'Hello, PHP, at /'
 ok 'And then: the commands succeed'          follow 'And then' notes
 ok '  and release 1 is live again'           said 'release 1 is live'
 done_testing
