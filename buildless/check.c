@@ -233,7 +233,7 @@ static int check_config(const struct app *app, const struct appini *ini, struct 
 		return 0;
 	if (config_read_live(app, &config, err) == -1)
 		return -1;
-	config_check_required(app, &ini->config, &config, errors);
+	config_check_required(app, ini, &config, errors);
 	return 0;
 }
 

@@ -1,18 +1,34 @@
 #include "buildless/config_rules.h"
 
+#include "common/names.h"
+#include "services/catalog.h"
 #include "services/record.h"
 
-static bool has(const struct appini_config *asked, const struct config *config, const char *name)
+/* What a service gives is there once it is provided, which comes after this. */
+static bool is_given(const struct appini *ini, const char *name)
+{
+	for (size_t i = 0; i < ini->services.n; i++) {
+		const struct service *service = service_named(ini->services.v[i].name);
+
+		if (service && name_is_listed(name, service->gives))
+			return true;
+	}
+	return false;
+}
+
+static bool has(const struct appini *ini, const struct config *config, const char *name)
 {
 	if (!config_is_name(name))
 		return config_find_file(config, name) != NULL;
-	return config_get(config, name) || service_env_get(&asked->defaults, name) ||
-	       config_find_file(config, name);
+	return config_get(config, name) || service_env_get(&ini->config.defaults, name) ||
+	       config_find_file(config, name) || is_given(ini, name);
 }
 
-void config_check_required(const struct app *app, const struct appini_config *asked,
+void config_check_required(const struct app *app, const struct appini *ini,
 			   const struct config *config, struct strv *errors)
 {
+	const struct appini_config *asked = &ini->config;
+
 	if (asked->anything && config->set.n + config->n_files == 0)
 		strv_addf(errors,
 			  "app.ini:%u: 'config.required': %s has no configuration; `silver config "
@@ -22,7 +38,7 @@ void config_check_required(const struct app *app, const struct appini_config *as
 	for (size_t i = 0; i < asked->required.n; i++) {
 		const char *name = asked->required.v[i];
 
-		if (has(asked, config, name))
+		if (has(ini, config, name))
 			continue;
 		if (config_is_name(name))
 			strv_addf(errors,

@@ -94,7 +94,7 @@ int transaction_configure(struct app *app, struct repo *repo, const struct confi
 	order.commit = live.commit;
 	order.branch = live.branch;
 	order.ini = &ini;
-	config_check_required(app, &ini.config, config, &missing);
+	config_check_required(app, &ini, config, &missing);
 	report_findings(&missing, NULL);
 	if (missing.n)
 		error_set(err, E_REFUSED, "the configuration lacks what app.ini requires");

@@ -6,17 +6,27 @@
 #include "services/server.h"
 #include "services/settings.h"
 
+#define GIVES_PG "CONFIG_PG_* DATABASE_URL"
+
 static const struct service services[] = {
-	{"postgresql", "postgresql", "postgresql", .words = "a database of PostgreSQL"},
-	{"postgis", "postgresql", "postgresql", .words = "the same with the extension PostGIS"},
-	{"mysql", "mysql", "mysql", .words = "a database of MariaDB"},
-	{"sqlite", "sqlite", .of_runner = true, .words = "a database file of SQLite"},
-	{"redis", "redis", "redis", .words = "a prefix of keys in Redis"},
-	{"files", "files", .of_runner = true, .words = "a directory for the app's own files"},
-	{"writable_root", "writable_root", .of_runner = true,
+	{"postgresql", "postgresql", "postgresql", .gives = GIVES_PG,
+	 .words = "a database of PostgreSQL"},
+	{"postgis", "postgresql", "postgresql", .gives = GIVES_PG,
+	 .words = "the same with the extension PostGIS"},
+	{"mysql", "mysql", "mysql", .gives = "CONFIG_MYSQL_* DATABASE_URL",
+	 .words = "a database of MariaDB"},
+	{"sqlite", "sqlite", .of_runner = true, .gives = "CONFIG_SQLITE_* DATABASE_URL",
+	 .words = "a database file of SQLite"},
+	{"redis", "redis", "redis", .gives = "CONFIG_REDIS_* REDIS_URL",
+	 .words = "a prefix of keys in Redis"},
+	{"files", "files", .of_runner = true, .gives = "CONFIG_FILES",
+	 .words = "a directory for the app's own files"},
+	{"writable_root", "writable_root", .of_runner = true, .gives = "CONFIG_WRITABLE_ROOT",
 	 .words = "a directory whose files are served"},
-	{"couchdb", "couchdb", .of_runner = true, .foreign = true, .words = "a server of CouchDB"},
-	{"mongodb", "mongodb", .of_runner = true, .foreign = true, .words = "a server of MongoDB"},
+	{"couchdb", "couchdb", .of_runner = true, .foreign = true, .gives = "CONFIG_COUCHDB_*",
+	 .words = "a server of CouchDB"},
+	{"mongodb", "mongodb", .of_runner = true, .foreign = true, .gives = "CONFIG_MONGODB_*",
+	 .words = "a server of MongoDB"},
 };
 
 /* Rows of plug-ins: a name is all that they differ in. */
@@ -65,6 +75,7 @@ static const struct service *plugin_named(const char *name)
 					.record = row->name,
 					.of_runner = true,
 					.plugin = true,
+					.gives = "CONFIG_* *_URL",
 					.words = "a plug-in of the operator's"};
 	row->next = plugins;
 	plugins = row;

@@ -12,6 +12,7 @@ struct service {
 	bool of_runner;     /* provided as the app's runner, below data/APP */
 	bool foreign;       /* a server that we do not speak to: node.ini names it, no more */
 	bool plugin;        /* a program of the operator's (plugin.h) */
+	const char *gives;  /* names of variables: patterns, blanks between them */
 	const char *words;  /* what it is, for the manual */
 };
 

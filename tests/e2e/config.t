@@ -217,10 +217,14 @@ ok 'no value is in a log' must_fail grep -arqE 'bonjour|geheim' "$TMP/silverd.lo
 
 # --- app.ini --------------------------------------------------------------------------------------------------
 
-write_config_app 3 'config.required = NEEDED' '  needed.ini'
+write_config_app 3 'config.required = NEEDED CONFIG_SQLITE_PATH CONFIG_REDIS_PREFIX' '  needed.ini' 'service.sqlite ='
 before=$(live)
 ok 'config.required: a push that lacks it is refused' must_fail push
 ok '   with the line and the way' said 'app.ini:4: .config.required.: NEEDED is not set; .silver config set blog NEEDED=VALUE.'
+ok '   not for what a service will give' must_fail said 'CONFIG_SQLITE_PATH is not set'
+ok '   and for what none does' said 'CONFIG_REDIS_PREFIX is not set'
+sed -i 's/ CONFIG_REDIS_PREFIX$//' "$REPO/app.ini"
+git -C "$REPO" commit -qam 3 --amend
 ok '   all at once' said 'there is no file needed.ini'
 ok '   live unchanged' equal "$(live)" "$before"
 config set NEEDED=1 || bail 'not set'
