@@ -35,6 +35,7 @@ static const struct verb {
 	{"branch", verb_branch, NULL, NEED_REPO | NEED_LOCK | TELL_LIVE, "[BRANCH]",
 	 "show or set the branch whose pushes are deployed"},
 	{"disable", verb_disable, NULL, 0, "", "answer 503 instead of the app"},
+	{"deactivate", verb_disable, NULL, 0, "", "the old name of disable"},
 	{"enable", verb_enable, NULL, 0, "", "let the app answer again"},
 	{"logs", verb_logs, NULL, 0, "[-f] [-n LINES] [--release RELEASE]",
 	 "what the app's processes wrote"},

@@ -49,6 +49,8 @@ static const struct command commands[] = {
 	 NEED_APP | CHANGES | DRAIN, "silver-deploy", AS_OWNER, NULL, 250},
 	{"disable", "APP", "answer 503 instead of the app, from the next request on", ROLE_DEPLOY,
 	 NEED_APP | DRAIN, "silver-deploy", AS_OWNER, NULL, 0},
+	{"deactivate", "APP", "the old name of disable", ROLE_DEPLOY, NEED_APP | DRAIN,
+	 "silver-deploy", AS_OWNER, NULL, 0},
 	{"enable", "APP", "let the app answer again", ROLE_DEPLOY, NEED_APP | DRAIN,
 	 "silver-deploy", AS_OWNER, NULL, 0},
 	{"location add", "APP LOCATION [--redirect TO | --previous]",

@@ -175,6 +175,9 @@ ok 'disable survives the node'               equal "$(fetch_status /version)" 50
 ok 'the operator'\''s page is served'        sh -c 'echo "$1" | grep -Eq "^our own: [0-9a-f]{32}$"' - "$(fetch /version)"
 ok '  for unknown hosts, too'                equal "$(curl -sS -H 'Host: nobody' "http://127.0.0.1:$HTTP_PORT/")" 'our own: nobody here'
 ok 'enable'                                  verb enable blog
+ok 'deactivate is its old name'              verb deactivate blog
+ok '  and does the same'                     equal "$(fetch_status /version)" 503
+ok '  until it is enabled'                   verb enable blog
 ok '  it answers, with what was pushed'      serves 3
 large() { fetch /count --data-binary "@$TMP/body" -H Expect: -w ' %{http_code}' 2>/dev/null; }
 ok 'a body that is too large is answered 413' sh -c 'echo "$1" | grep -q " 413$"' - "$(large)"

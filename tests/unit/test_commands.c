@@ -69,6 +69,7 @@ static const struct {
 	{"logs blog --access -f", ROLE_READ},
 	{"access blog", ROLE_READ},
 	{"disable blog", ROLE_DEPLOY},
+	{"deactivate blog", ROLE_DEPLOY},
 	{"enable blog", ROLE_DEPLOY},
 	{"location add blog www.example.com", ROLE_ADMIN},
 	{"location remove blog www.example.com", ROLE_ADMIN},
