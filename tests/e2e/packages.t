@@ -99,6 +99,7 @@ publish
 echo broken >>"$APT/repository/Packages"
 refused 'a repository that does not agree with its signature' 'packages: apt.s lists cannot be fetched: .*(Hash Sum|size)' 'packages = st-nosuch'
 signing_key stranger
+cat "$APT/stranger.gpg" >>"$APT/key.gpg" # in the file, and not the one whose fingerprint the source names
 deb st-new 1.0
 publish
 refused 'a repository signed by another key' "packages: apt.s lists cannot be fetched: .*signature" 'packages = st-new'
