@@ -30,14 +30,12 @@ static const struct finding_rule rules[] = {
 		     "remove it"},
 };
 
-static bool is_service(const char *name)
+/* Of ours, or of a plug-in: its program may be gone, and the data are there. */
+static bool is_record(const char *name)
 {
-	const struct service *service;
+	const struct service *service = service_named(name);
 
-	for (size_t i = 0; (service = service_at(i)); i++)
-		if (strcmp(service->record, name) == 0)
-			return true;
-	return false;
+	return service && strcmp(service->record, name) == 0;
 }
 
 static void check_record(const struct app *app, int dir_fd, const char *name, struct findings *f)
@@ -76,7 +74,7 @@ void fsck_services(const struct app *app, struct findings *f)
 			findings_add(f, &rules[LITTER], path, "a write that was not finished");
 		else if (strcmp(stem, ".undo") == 0) /* services/undo.h; told by fsck_app() */
 			continue;
-		else if (!is_service(stem))
+		else if (!is_record(stem))
 			findings_add(f, &rules[UNKNOWN], path, "nothing of this name belongs here");
 		else if (!rotated)
 			check_record(app, fd, stem, f);

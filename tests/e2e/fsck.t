@@ -123,7 +123,7 @@ broken 'keys: a copy that was not granted' 1 'damage +data/blog/keys/other: it w
 broken 'keys: one half removed' 3 'pending +keys/.maps.new: a key that' 'mkdir "$D/keys/.maps.new"'
 broken 'services: a record is cut' 1 'damage +apps/blog/services/files: ' 'echo x >"$A/services/files"'
 broken 'services: a record is readable' 1 'damage +apps/blog/services/files: its mode' 'chmod 644 "$A/services/files"'
-broken 'services: one that there is not' 1 'damage +apps/blog/services/couch: ' 'touch "$A/services/couch"'
+broken 'services: one that there is not' 1 'damage +apps/blog/services/Couch: nothing of this name' 'touch "$A/services/Couch"'
 broken 'services: a rotation of nothing' 3 'pending +apps/blog/services/redis.old: there is no record' 'touch "$A/services/redis.old"'
 broken 'servers: one half made' 3 'pending +services/redis: it has no command' 'mkdir "$D/services/redis"'
 broken 'servers: one without data' 1 'damage +services/redis/data: it is not there' 'mkdir "$D/services/redis"; touch "$D/services/redis/command"'
