@@ -7,6 +7,7 @@
 #include "common/lock.h"
 #include "common/names.h"
 #include "receiver/accounts.h"
+#include "receiver/claim.h"
 #include "receiver/keys.h"
 #include "receiver/provide.h"
 #include "receiver/provision.h"
@@ -88,10 +89,11 @@ static int retire_app(const struct node *node, int apps_fd, const char *app, int
 int destroy_app(const struct node *node, const char *app, struct error *err)
 {
 	autofree char *gone = gone_name(app), *data = xasprintf("data/%s", app);
-	autoclose int apps_fd = -1, lock_fd = -1;
+	autoclose int apps_fd = -1, lock_fd = -1, claim = -1;
 	bool exists, remains;
 
-	if (name_check_app(app, err) == -1 || fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
+	if (name_check_app(app, err) == -1 || claim_app(node, app, &claim, err) == -1 ||
+	    fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
 		return -1;
 	exists = fs_exists(apps_fd, app);
 	remains = fs_exists(apps_fd, gone) || fs_exists(node->fd, data);
@@ -159,7 +161,11 @@ static int remove_leftover(const struct node *node, int apps_fd, const char *nam
 			   struct error *err)
 {
 	autofree char *destroyed = app_of(name, ".gone"), *begun = app_of(name, ".new");
+	const char *app = destroyed ? destroyed : begun;
+	autoclose int claim = -1;
 
+	if (app && claim_app(node, app, &claim, err) == -1)
+		return -1;
 	if (destroyed && remove_remains(node, apps_fd, destroyed, err) == -1)
 		return error_prefix(err, "finishing the destroy of '%s'", destroyed);
 	if (begun && take_back(node, apps_fd, begun, err) == -1)

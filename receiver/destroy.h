@@ -10,7 +10,8 @@
 /* The app's processes, locations, repository, releases, data, logs and users are gone on return.
  * E_NOTFOUND: there is nothing of that name. E_BUSY: a deploy holds the app's lock. */
 MUST_CHECK int destroy_app(const struct node *node, const char *app, struct error *err);
-/* Ends what an interrupted destroy_app() left to do; no error if there was none. */
+/* Ends what an interrupted destroy_app() left to do; no error if there was none. The caller has the
+ * claim of the app (claim.h). */
 MUST_CHECK int destroy_finish(const struct node *node, const char *app, struct error *err);
 /* At the start of a node: finishes what destroys left to do, takes back what creations had begun.
  * Data and logs that are not empty stay. An app that it cannot rid the node of does not stop the

@@ -9,6 +9,7 @@
 #include "common/names.h"
 #include "common/proc.h"
 #include "receiver/accounts.h"
+#include "receiver/claim.h"
 #include "receiver/destroy.h"
 #include "receiver/locate.h"
 #include "runtime/front.h"
@@ -277,10 +278,11 @@ static int ensure_location(const struct node *node, const char *app, const char 
 int provision_create(const struct node *node, const char *app, struct error *err)
 {
 	autofree char *host = xasprintf("%s.%s", app, node->domain);
-	autoclose int apps_fd = -1;
+	autoclose int apps_fd = -1, claim = -1;
 	struct owners o;
 
 	if (name_check_app(app, err) == -1 || check_host(node, app, host, err) == -1 ||
+	    claim_app(node, app, &claim, err) == -1 ||
 	    fs_open_dir(node->fd, "apps", &apps_fd, err) == -1)
 		return -1;
 	if (destroy_finish(node, app, err) == -1)
