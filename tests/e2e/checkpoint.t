@@ -83,7 +83,7 @@ begin_push() {
 }
 push_processes() {
 	pgrep -f "receive-pack $STATE/apps/blog/repo.git" || true
-	pgrep -f "$USR/.*/pre-receive" || true
+	ours "$USR/.*/pre-receive" || true
 }
 kill_push() {
 	for pid in $(push_processes); do

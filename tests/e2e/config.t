@@ -195,12 +195,12 @@ mkfifo "$TMP/slow"
 writer=$!
 ssh_node config set blog HALF <"$TMP/slow" 2>/dev/null &
 client=$!
-ok 'the verb waits for its input' wait_until 20 pgrep -f 'silver-deploy config set blog$'
+ok 'the verb waits for its input' wait_until 20 ours 'silver-deploy config set blog$'
 ok '   and holds nobody up meanwhile' config set MEANWHILE=1
 pkill -KILL -f "[-]p $SSH_PORT .*config set blog HALF"
 kill -9 "$writer"
 wait "$client" 2>/dev/null || true
-ok '   what came in half is refused' wait_until 20 sh -c '! pgrep -f "silver-deploy config set blog$"'
+ok '   what came in half is refused' wait_until 20 must_fail ours 'silver-deploy config set blog$'
 ok '   and not set' exits 4 config show HALF
 
 # A word of a command is seen by nobody else on the node, however long the command lasts.
@@ -208,9 +208,9 @@ flock "$STATE/apps/blog/lock" sleep 1000 &
 holder=$!
 config set "TOKEN=geheim" &
 client=$!
-ok 'the command waits for its turn' wait_until 20 pgrep -f 'silver-deploy config set blog$'
+ok 'the command waits for its turn' wait_until 20 ours 'silver-deploy config set blog$'
 ok '   and no process of the node shows its value' sh -c '! pgrep -f "^[^ ]*(silver-|git).*geheim"'
-pkill -P "$holder" -x sleep
+kill_tree TERM "$holder"
 wait "$holder" 2>/dev/null || true
 ok '   it lands' wait "$client"
 ok 'no value is in a log' must_fail grep -arqE 'bonjour|geheim' "$TMP/silverd.log" "$STATE/log"

@@ -138,6 +138,17 @@ our_processes() {
 	done
 }
 
+# ours PATTERN: the processes of this node's own programs whose words match; other test files have their nodes beside it. 1: none
+ours() {
+	ou_status=1
+	for ou_pid in $(pgrep -f -- "$1"); do
+		tr '\0' '\n' 2>/dev/null <"/proc/$ou_pid/environ" | grep -qxF "SILVER_DIR=$STATE" || continue
+		echo "$ou_pid"
+		ou_status=0
+	done
+	return $ou_status
+}
+
 nothing_runs() {
 	[ -z "$(our_processes)" ] || {
 		for nr_pid in $(our_processes); do

@@ -120,10 +120,10 @@ ok 'broken: it fails' broken fails "the plug-in 'fails': 'provision' ended with 
 [ "$1" != provision ] || { echo 'no disk' >&2; exit 3; }
 END
 ok '   it hangs' broken hang "the plug-in 'hang': 'check': it did not end within 500 ms and was ended" <<'END'
-sleep 1000
+sleep 47110
 END
 nothing_sleeps() {
-	! pgrep -f 'sleep 100[0]' >/dev/null
+	! pgrep -f 'sleep 4711[0]' >/dev/null
 }
 ok '   nothing of it is left' wait_until 10 nothing_sleeps
 ok '   it babbles' broken babbles "the plug-in 'babbles': 'env': it printed more than 65536 bytes" <<'END'
@@ -133,10 +133,10 @@ ok '   it complains without end' broken hang "the plug-in 'hang': 'check': it di
 exec yes >&2
 END
 ok '   it leaves a child that holds its output' broken hang "the plug-in 'hang': 'check': what it printed is no JSON object" <<'END'
-sleep 1001 & exit 0
+sleep 47111 & exit 0
 END
 nothing_sleeps_on() {
-	! pgrep -f 'sleep 100[1]' >/dev/null
+	! pgrep -f 'sleep 4711[1]' >/dev/null
 }
 ok '   which is ended, too' wait_until 10 nothing_sleeps_on
 ok '   it prints no JSON' broken prose "the plug-in 'prose': 'check': what it printed is no JSON object: line 1" <<'END'

@@ -201,7 +201,7 @@ new_app talker
 PLATFORM=static
 mkdir -p "$REPO/bin"
 # shellcheck disable=SC2016 # the app's
-printf '#!/bin/sh\nseq -f "word %%.0f of many, until nobody listens any more" 250000\nexec sleep 100000\n' >"$REPO/bin/talk"
+printf '#!/bin/sh\nseq -f "word %%.0f of many, until nobody listens any more" 250000\nexec sleep 98765\n' >"$REPO/bin/talk"
 chmod +x "$REPO/bin/talk"
 commit_app 1 '[process:talk]' 'command = bin/talk'
 push || bail 'the push of a talking worker failed'
