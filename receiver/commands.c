@@ -57,7 +57,7 @@ static const struct command commands[] = {
 	 "HOST, HOST/PATH, .DOMAIN or '*' leads to the app, to its previous release, or redirects",
 	 ROLE_ADMIN, NEED_APP | DRAIN, "silver-root", AS_ROOT, "--redirect= --previous", 1},
 	{"location remove", "APP LOCATION", "take a location from the app", ROLE_ADMIN,
-	 NEED_APP | DRAIN, "silver-root", AS_ROOT, NULL, 1},
+	 NEED_APP | CHANGES | DRAIN, "silver-root", AS_ROOT, NULL, 1}, /* its release may end */
 	{"location list", "APP [--json]", "list what leads to the app", ROLE_READ, NEED_APP,
 	 "silver-root", AS_ROOT, "--json", 0},
 	{"location body", "APP [SIZE|default]",

@@ -107,6 +107,8 @@ start_silverd
 ok '35 the node starts both'              wait_until 60 prev_is 3
 ok '  removed'                            verb location remove blog prev.example.net
 ok '  it leads nowhere'                   equal "$(status_at prev.example.net /env)" 404
+prev_ended() { [ ! -e "$STATE/run/service/blog.3" ] && [ -e "$STATE/run/service/blog.2" ]; }
+ok '  its processes end, without a deploy' wait_until 60 prev_ended
 verb activate blog 3 >/dev/null
 verb location add blog "'*'" >/dev/null
 
