@@ -189,7 +189,7 @@ install: all
 	ln -sf ../silver-activate $(DESTDIR)$(LIBEXECDIR)/hooks/post-receive
 	install -m 644 runtime/python/*.py $(DESTDIR)$(SHAREDIR)/python/
 	install -m 644 runtime/python/silversupport/*.py $(DESTDIR)$(SHAREDIR)/python/silversupport/
-	install -m 644 runtime/php/*.php $(DESTDIR)$(SHAREDIR)/php/
+	install -m 644 runtime/php/*.php runtime/php/*.ini $(DESTDIR)$(SHAREDIR)/php/
 	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
 	install -m 644 $(B)/app.ini.5 $(DESTDIR)$(MANDIR)/man5/
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SHAREDIR)/node

@@ -41,6 +41,7 @@ static const struct {
 	{"LD_", "which libraries run is decided by what was pushed"},
 	{"LISTEN_", "the node hands the app its socket by these"},
 	{"PATH", "the programs of a release are those of its bin/ and of the node"},
+	{"PHP_INI_SCAN_DIR", "the node's silversupport is found by it"},
 	{"PYTHONPATH", "the modules of a release are those of lib/python and src"},
 	{"PYTHONHOME", "the node's Python runs the app"},
 	{"PYTHONPYCACHEPREFIX", "the node keeps the byte code"},

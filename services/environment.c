@@ -37,6 +37,7 @@ static void add_system(const struct environment_release *r, struct strv *env)
 	strv_add(env, "LANG=C.UTF-8");
 	strv_addf(env, "TEMP=%s/tmp/%u", data, r->number);
 	strv_addf(env, "TMPDIR=%s/tmp/%u", data, r->number);
+	strv_addf(env, "PHP_INI_SCAN_DIR=:%s/php", share); /* PHP's own first */
 	strv_addf(env, "PYTHONPATH=%s/python", share);
 	strv_addf(env, "PYTHONPYCACHEPREFIX=%s/pycache", data);
 	strv_add(env, "PYTHONUNBUFFERED=1");

@@ -23,6 +23,10 @@ case '/server':
 	$only = array_map('strtolower', array_keys($_GET));
 	echo json_encode(array_filter($_SERVER, fn($name) => in_array(strtolower($name), $only), ARRAY_FILTER_USE_KEY));
 	break;
+case '/support':
+	require 'silversupport.php';
+	echo json_encode([silversupport\is_production(), silversupport\get_secret(), silversupport\get_key('nosuch')]), "\n";
+	break;
 case '/version':
 	echo VERSION, "\n";
 	break;
@@ -131,6 +135,12 @@ ok '   nor below the top of the tree'                   is_app /app.ini
 ok '   the runner is one of them'                       is_app /index.php
 ok 'a posted body arrives'                              equal "$(head -c 9000000 /dev/zero | fetch /count --data-binary @- -H 'Content-Type: application/octet-stream')" 9000000
 ok 'posted to a file it is the app that is asked'       equal "$(fetch /web.txt -d x)" 'the app: /web.txt'
+
+support=$(fetch /support)
+echo "$support" >"$TMP/support"
+ok 'silversupport: in production, with a secret, without a key' said '^\[true,"[0-9a-f]{64}",null\]$' "$TMP/support"
+ok '   the secret is that of the app'                   equal "$(cat "$STATE/data/shop/secret")" "$(echo "$support" | cut -d '"' -f 2)"
+ok '   the same for php-cli'                            equal "$(verb run shop php -r "'require \"silversupport.php\"; echo silversupport\get_secret();'")" "$(cat "$STATE/data/shop/secret")"
 
 # --- what CGI says -------------------------------------------------------------------------------
 site() { # PATH [CURL ARGS]: through the location with a path

@@ -117,6 +117,33 @@ must_be_usage() {
 }
 ok 'a port that is none: usage'             must_be_usage
 ok 'outside of a checkout'                  exits 4 timeout 60 "$USR/bin/silver" serve /
+rm "$TMP/config/silver/silver.ini"
+
+if [ -n "$(find /usr/sbin -name 'php-fpm*' 2>/dev/null)" ]; then
+	new_app shop
+	printf '[production]\nplatform = php\nrunner = index.php\n' >"$REPO/app.ini"
+	cat >"$REPO/index.php" <<-'END'
+		<?php
+		require 'silversupport.php';
+		if ($_SERVER['PATH_INFO'] === '/env')
+			echo json_encode(getenv());
+		else
+			echo json_encode([1, $_SERVER['silverlining_devel'] ?? '0', silversupport\is_production()]);
+	END
+	start_serve
+	ok 'a php app is served'                    served_at
+	ok '  which knows that this is no production' app_says / '[1,"1",false]'
+	ok '  and has the environment of a node'    env_has SILVER_APP_NAME shop
+	sed -i 's/\[1,/[2,/' "$REPO/index.php"
+	ok '  a change of it is served'             wait_until 60 app_says / '[2,"1",false]'
+	sed -i 's/\[2,/[/' "$REPO/index.php"
+	printf 'undefined_function(;\n' >>"$REPO/index.php"
+	ok '  a mistake is told, with its line'     wait_until 60 said 'index.php on line 7' "$TMP/serve.out"
+	ok '  and the old one goes on'              app_says / '[2,"1",false]'
+	ok '  Ctrl-C ends it'                       end_serve INT
+else
+	skip 'a php app is served' 'php-fpm is not installed'
+fi
 ok '/etc/hosts is as it was'                equal "$(cksum /etc/hosts)" "$hosts_before"
 ok 'nothing is left running'                wait_until 60 nothing_runs
 done_testing
